@@ -1,0 +1,1 @@
+"""Life of an alarm: transition table, reconciliation, store."""

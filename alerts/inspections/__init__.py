@@ -1,0 +1,1 @@
+"""What had to be inspected, and the tasks that see to it."""

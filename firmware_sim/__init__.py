@@ -1,0 +1,1 @@
+"""Simulated IC-card and Roots meters that speak the wire format, with labelled faults."""

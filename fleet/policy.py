@@ -1,0 +1,81 @@
+"""Limits that neither a meter nor its model states: the company's policy, with its defaults.
+
+None of the numbers below is a quoted rule; each is a default that a company may change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class BatteryLimits:
+    """Voltages of one battery type, V, and its life in days."""
+
+    warn_v: float
+    critical_v: float
+    life_days: int
+
+
+#: Battery type -> limits; common knowledge without a source at hand. Lithium
+#: voltage is flat, so the calendar matters more than the volts.
+BATTERIES = MappingProxyType(
+    {
+        "lithium_3v6": BatteryLimits(3.3, 3.1, 6 * 365),
+        "lithium_7v2": BatteryLimits(6.7, 6.2, 6 * 365),
+        "alkaline_6v": BatteryLimits(4.9, 4.5, 365),
+    }
+)
+
+
+#: For a battery of unknown type: below these every known type is at its end.
+UNKNOWN_BATTERY_WARN_V = min(limits.warn_v for limits in BATTERIES.values())
+UNKNOWN_BATTERY_CRITICAL_V = min(limits.critical_v for limits in BATTERIES.values())
+
+
+def battery_type(text: str) -> str | None:
+    """Recognise a battery type however a registry spells it; None where it cannot be told."""
+    if text in BATTERIES:
+        return text
+    plain = text.lower()
+    if "alkal" in plain or "碱" in plain:
+        return "alkaline_6v"
+    if "7.2" in plain or "7v2" in plain:
+        return "lithium_7v2"
+    return "lithium_3v6" if "li" in plain or "锂" in plain or "3.6" in plain else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Limits of a company; a meter's own value always goes first."""
+
+    #: Snapshot flow above this many Qmax is FAIL, above one Qmax SUSPECT (Qr = 1.2 Qmax).
+    overload_ratio: float = 1.2
+    #: Width of the clock-aligned windows of the register mean.
+    mean_window_s: int = 3600
+    #: Flow has to stay below Qmin this long.
+    under_range_for_s: int = 7200
+    #: A register that moves at least this many steps less than the flow demands is stalled.
+    stalled_steps: float = 2.0
+    stalled_for_s: int = 3600
+    #: A register that has not moved for this long is idle or stuck.
+    idle_after_s: int = 30 * 86400
+    #: A decrease across a gap this long is more likely an exchanged meter than a reversal.
+    exchange_gap_s: int = 7 * 86400
+    #: Silent after this many reporting intervals, and never sooner than the floor.
+    silent_after_intervals: float = 3.0
+    silent_after_at_least_s: int = 900
+    #: A single temperature that far from both its neighbours is a glitch, K.
+    glitch_temperature_k: float = 20.0
+    #: Share of the oil's interval, by calendar or volume, at which service is due soon.
+    oil_due_soon_ratio: float = 0.95
+    interval_s: int = 3600
+    register_digits: int = 8
+    register_step_m3: float = 1.0
+    low_balance: MappingProxyType[str, float] = field(
+        default_factory=lambda: MappingProxyType({"CNY": 200.0, "m3": 50.0})
+    )
+
+
+DEFAULT_POLICY = Policy()

@@ -1,0 +1,1 @@
+"""People, roles and companies: the room is kept free until accounts come."""

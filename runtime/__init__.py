@@ -1,0 +1,1 @@
+"""Settings, command line, embedded parts, logging, supervision of processes."""

@@ -1,0 +1,1 @@
+"""The database room: connections, migrations, named SQL, binary COPY. Only here is psycopg2 known."""

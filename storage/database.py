@@ -1,0 +1,152 @@
+"""Connections and transactions: the one door to psycopg2."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+import psycopg2
+import psycopg2.extensions
+import psycopg2.extras
+from sqlalchemy.pool import QueuePool
+
+from storage.exceptions import translate_errors
+
+#: psycopg2 reads 8 KiB at a time by default, which makes a large COPY slow.
+_COPY_BUFFER_BYTES = 1 << 20
+
+Row = dict[str, Any]
+
+
+class Transaction:
+    """One transaction: named parameters in, rows as dictionaries out."""
+
+    def __init__(self, connection: psycopg2.extensions.connection) -> None:
+        self._connection = connection
+
+    def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+        """Run a statement and fetch all its rows."""
+        with translate_errors(), self._cursor() as cursor:
+            cursor.execute(sql, parameters)
+            return [dict(row) for row in cursor.fetchall()]
+
+    def row(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Row | None:
+        """Run a statement and fetch its first row, None where there is none."""
+        found = self.rows(sql, parameters)
+        return found[0] if found else None
+
+    def execute(self, sql: str, parameters: Mapping[str, Any] | None = None) -> int:
+        """Run a statement; gives the number of rows it touched."""
+        with translate_errors(), self._cursor() as cursor:
+            cursor.execute(sql, parameters)
+            return int(cursor.rowcount)
+
+    def execute_many(self, sql: str, rows: Sequence[Mapping[str, Any]], template: str) -> list[Row]:
+        """Run `INSERT .. VALUES %s [RETURNING ..]` once for all rows; `template` shapes a row."""
+        if not rows:
+            return []
+        with translate_errors(), self._cursor() as cursor:
+            returning = "returning" in sql.lower()
+            found = psycopg2.extras.execute_values(
+                cursor, sql, rows, template=template, page_size=1000, fetch=returning
+            )
+            return [dict(row) for row in found or []]
+
+    def copy_in(self, sql: str, data: bytes) -> int:
+        """Feed a `COPY .. FROM STDIN`; gives the number of rows written."""
+        with translate_errors(), self._connection.cursor() as cursor:
+            cursor.copy_expert(sql, io.BytesIO(data), size=_COPY_BUFFER_BYTES)
+            return int(cursor.rowcount)
+
+    def copy_out(self, sql: str, parameters: Mapping[str, Any] | None = None) -> bytes:
+        """Read a whole `COPY (..) TO STDOUT`."""
+        out = io.BytesIO()
+        with translate_errors(), self._connection.cursor() as cursor:
+            cursor.copy_expert(cursor.mogrify(sql, parameters), out, size=_COPY_BUFFER_BYTES)
+        return out.getvalue()
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo what happens inside, and only that, when it fails."""
+        self.execute("SAVEPOINT inner_step")
+        try:
+            yield
+        except BaseException:
+            self.execute("ROLLBACK TO SAVEPOINT inner_step")
+            raise
+        finally:
+            self.execute("RELEASE SAVEPOINT inner_step")
+
+    def _cursor(self) -> psycopg2.extras.RealDictCursor:
+        return self._connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor)
+
+
+class Database:
+    """A pool of connections to one database."""
+
+    def __init__(self, url: str, *, pool_size: int = 5, connect_timeout_s: int = 5) -> None:
+        self.url = url
+        self._connect_timeout_s = connect_timeout_s
+        self._pool = QueuePool(
+            cast(Any, self._connect), pool_size=pool_size, max_overflow=0, timeout=10, reset_on_return=None
+        )
+
+    def _connect(self) -> psycopg2.extensions.connection:
+        connection = psycopg2.connect(
+            self.url, connect_timeout=self._connect_timeout_s, application_name="meterwarden"
+        )
+        connection.set_session(isolation_level="READ COMMITTED")
+        with connection.cursor() as cursor:
+            cursor.execute("SET TIME ZONE 'UTC'")
+        connection.commit()
+        return connection
+
+    @contextmanager
+    def transaction(self, *, repeatable_read: bool = False) -> Iterator[Transaction]:
+        """Open a transaction: committed when the block ends, rolled back when it raises.
+
+        Raises DatabaseUnavailableError where the database cannot be reached.
+        """
+        with translate_errors():
+            borrowed = self._pool.connect()
+        try:
+            connection = cast("psycopg2.extensions.connection", borrowed.dbapi_connection)
+            transaction = Transaction(connection)
+            if repeatable_read:
+                transaction.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            yield transaction
+            with translate_errors():
+                connection.commit()
+        except BaseException:
+            _rollback(borrowed)
+            raise
+        finally:
+            borrowed.close()
+
+    @contextmanager
+    def session(self) -> Iterator[psycopg2.extensions.connection]:
+        """Open a connection of its own outside the pool, in autocommit (locks, migrations)."""
+        with translate_errors():
+            connection = self._connect()
+        connection.autocommit = True
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        """Close every idle connection."""
+        self._pool.dispose()
+
+
+def _rollback(borrowed: Any) -> None:
+    """Leave no half-done work in the pool: a connection that cannot roll back is thrown away."""
+    try:
+        borrowed.dbapi_connection.rollback()
+        broken = borrowed.dbapi_connection.closed
+    except psycopg2.Error:
+        broken = True
+    if broken:
+        borrowed.invalidate()

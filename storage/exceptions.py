@@ -1,0 +1,53 @@
+"""What can go wrong with the database, translated once from the driver's errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg2
+
+
+class StorageError(Exception):
+    """The database refused or failed."""
+
+
+class DatabaseUnavailableError(StorageError):
+    """The database cannot be reached, or the connection was lost."""
+
+
+class SerializationError(StorageError):
+    """The transaction met another one; the same work can be tried again."""
+
+
+class UniqueViolationError(StorageError):
+    """A row with this key is already there."""
+
+    def __init__(self, message: str, constraint_name: str | None) -> None:
+        super().__init__(message)
+        #: Name of the constraint or index that was violated.
+        self.constraint_name = constraint_name
+
+
+class MigrationError(StorageError):
+    """A migration cannot be applied."""
+
+
+@contextmanager
+def translate_errors() -> Iterator[None]:
+    """Turn the driver's errors into this package's."""
+    try:
+        yield
+    except psycopg2.errors.UniqueViolation as error:
+        raise UniqueViolationError(_first_line(error), error.diag.constraint_name) from error
+    except (psycopg2.errors.SerializationFailure, psycopg2.errors.DeadlockDetected) as error:
+        raise SerializationError(_first_line(error)) from error
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        raise DatabaseUnavailableError(_first_line(error)) from error
+    except psycopg2.Error as error:
+        raise StorageError(_first_line(error)) from error
+
+
+def _first_line(error: psycopg2.Error) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
