@@ -1,0 +1,17 @@
+"""Between the database's times and the checks' microseconds since 1970 UTC, exactly."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def to_us(when: datetime) -> int:
+    """Count microseconds since 1970 UTC; `when` carries its time zone."""
+    return (when - _EPOCH) // timedelta(microseconds=1)
+
+
+def to_datetime(time_us: int) -> datetime:
+    """Give the UTC time of a count of microseconds since 1970."""
+    return _EPOCH + timedelta(microseconds=time_us)

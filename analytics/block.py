@@ -1,0 +1,122 @@
+"""What every check is handed, and what it hands back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.episodes import Episodes
+from analytics.segments import Mask, Segments
+from analytics.tracking import Decisions, Tracker
+from fleet.flags import Flag
+from fleet.meters import MeterTable
+from fleet.policy import Policy
+from fleet.readings import ReadingBatch
+
+US_PER_S = 1_000_000
+US_PER_H = 3_600_000_000
+US_PER_DAY = 86_400_000_000
+
+Flags = NDArray[np.uint8]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Revisions:
+    """Flags of readings of an earlier run, decided by what came since; arrays of shape (r,).
+
+    What is finally known of a reading is `fleet.flags.worst` of all that was said of it.
+    """
+
+    meter_key: NDArray[np.int32]
+    device_time_us: NDArray[np.int64]
+    seq: NDArray[np.int64]
+    #: Number of the check in `fleet.checks.BY_NUMBER`.
+    check: NDArray[np.uint8]
+    flag: Flags
+
+    @classmethod
+    def concatenate(cls, parts: list[Self]) -> Self:
+        """Join revisions in the order given."""
+        if not parts:
+            ints = np.empty(0, np.int64)
+            return cls(ints.astype(np.int32), ints, ints, ints.astype(np.uint8), ints.astype(np.uint8))
+        return cls(*(np.concatenate([getattr(p, n) for p in parts]) for n in cls.__dataclass_fields__))
+
+    def __len__(self) -> int:
+        return len(self.meter_key)
+
+
+@dataclass(slots=True, eq=False)
+class Verdict:
+    """What one check says of a block."""
+
+    #: Check code -> one flag per reading.
+    flags: dict[str, Flags] = field(default_factory=dict)
+    episodes: list[Episodes] = field(default_factory=list)
+    revised: list[Revisions] = field(default_factory=list)
+    #: Field of `STATE_DTYPE` -> its new value per meter.
+    state: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Block:
+    """n readings of m meters, sorted by meter and time, every meter with at least one."""
+
+    readings: ReadingBatch
+    meters: MeterTable
+    #: Shape (m,), what was carried.
+    state: NDArray[np.void]
+    policy: Policy
+    seg: Segments
+    #: Frames that a transport fault blanked; no check but `dropout_frame` uses them.
+    dropout: Mask
+    #: The registers, NaN where a frame has none that counts.
+    volume_m3: Floats
+    std_volume_m3: Floats
+    #: Shape (m,): longer without a frame is silence.
+    silent_limit_us: NDArray[np.int64]
+
+    @property
+    def time_us(self) -> NDArray[np.int64]:
+        """Device time of each reading."""
+        return self.readings.device_time_us
+
+    def __len__(self) -> int:
+        return len(self.seg)
+
+    def flags(self, present: Mask, *, decidable: Mask | bool = True) -> Flags:
+        """Begin a check's flags: GOOD, UNKNOWN where it cannot decide, MISSING where nothing is reported."""
+        out = np.where(decidable, np.uint8(Flag.GOOD), np.uint8(Flag.UNKNOWN))
+        out = np.where(present, out, np.uint8(Flag.MISSING))
+        out[self.dropout] = Flag.UNKNOWN
+        return out
+
+    def track(
+        self,
+        verdict: Verdict,
+        decisions: Decisions,
+        tracker: Tracker,
+        limit: Floats | float,
+        name: str | None = None,
+    ) -> None:
+        """Turn decisions into episodes of the verdict, under the state's field `name` (or the code)."""
+        name = name or tracker.code
+        episodes, after = tracker.track(decisions, self.state[name], self.meters.meter_key, limit)
+        verdict.episodes.append(episodes)
+        verdict.state[name] = after
+
+    def decisions(
+        self, flag: Flags, value: Floats, onset_us: NDArray[np.int64] | None = None
+    ) -> Decisions:
+        """Pair every reading with its flag and value."""
+        return Decisions(seg=self.seg, time_us=self.time_us, flag=flag, value=value, onset_us=onset_us)
+
+
+def silent_limit_us(meters: MeterTable, policy: Policy) -> NDArray[np.int64]:
+    """Work out each meter's silence limit, shape (m,), from its interval and the policy's floor."""
+    limit_s = np.maximum(policy.silent_after_intervals * meters.interval_s, policy.silent_after_at_least_s)
+    return np.asarray(limit_s * US_PER_S, dtype=np.int64)

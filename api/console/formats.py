@@ -1,0 +1,82 @@
+"""Dates, numbers, units and codes as the reader's language writes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from babel.dates import format_date, format_time, format_timedelta
+from babel.numbers import format_decimal, format_percent
+from babel.support import Translations
+
+#: Shown where there is nothing to show.
+NOTHING = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Formats:
+    """Everything that turns a value into text of one language."""
+
+    locale: Locale
+    translations: Translations
+
+    def word(self, kind: str, code: str | None) -> str:
+        """Say a code in words, for example `word("check", "meter_silent")`."""
+        if not code:
+            return NOTHING
+        key = f"{kind}.{code}"
+        said = str(self.translations.gettext(key))
+        # A code that the catalogue does not know is still better than an empty cell.
+        return code.replace("_", " ") if said == key else said
+
+    def day(self, value: date | None) -> str:
+        """Write a date of the calendar."""
+        return NOTHING if value is None else str(format_date(value, "medium", locale=self.locale))
+
+    def moment(self, value: datetime | None, zone: str) -> str:
+        """Write date and time of day in a time zone; `zone_label` says which."""
+        if value is None:
+            return NOTHING
+        local = value.astimezone(ZoneInfo(zone))
+        return f"{format_date(local.date(), 'medium', locale=self.locale)} {format_time(local, 'HH:mm')}"
+
+    def zone_label(self, value: datetime, zone: str) -> str:
+        """Write a zone's offset at a moment, for example UTC+8."""
+        offset = value.astimezone(ZoneInfo(zone)).utcoffset() or timedelta(0)
+        minutes = int(offset.total_seconds()) // 60
+        hours, rest = divmod(abs(minutes), 60)
+        return f"UTC{'-' if minutes < 0 else '+'}{hours}" + (f":{rest:02d}" if rest else "")
+
+    def span(self, value: timedelta) -> str:
+        """Write a length of time in its largest unit."""
+        return str(format_timedelta(max(value, timedelta(0)), threshold=1.5, locale=self.locale))
+
+    def ago(self, value: datetime | None, now: datetime) -> str:
+        """Write how long ago something was."""
+        if value is None:
+            return NOTHING
+        return str(format_timedelta(value - now, add_direction=True, threshold=1.5, locale=self.locale))
+
+    def number(self, value: float | None, digits: int = 3) -> str:
+        """Write a number with at most so many decimals."""
+        if value is None:
+            return NOTHING
+        pattern = "#,##0." + "#" * digits if digits else "#,##0"
+        return str(format_decimal(value, pattern, locale=self.locale))
+
+    def quantity(self, value: float | None, unit: str | None) -> str:
+        """Write a value with its unit (UCUM code, CNY, or none)."""
+        if value is None:
+            return NOTHING
+        if unit == "1":
+            return str(format_percent(value, "#,##0.#%", locale=self.locale))
+        if unit == "s":
+            return self.span(timedelta(seconds=min(value, 1e9)))
+        if unit == "d":
+            return self.span(timedelta(days=min(value, 1e5))) if abs(value) < 1 else self._days(value)
+        return f"{self.number(value)} {self.word('unit', unit)}" if unit else self.number(value)
+
+    def _days(self, value: float) -> str:
+        return f"{self.number(value, 1)} {self.word('unit', 'd')}"

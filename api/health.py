@@ -1,0 +1,56 @@
+"""`/healthz`: the process lives. `/readyz`: the main job can be done."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from http import HTTPStatus
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from api.problems import PROBLEMS, ProblemError
+from api.service import SQL, Service, ServiceOf
+from storage.exceptions import DatabaseUnavailableError
+from storage.migrate import is_migrated
+
+router = APIRouter(tags=["operation"])
+
+NEEDED_SERVICES = ("ingest", "engine")
+HEARTBEAT_AT_MOST = timedelta(seconds=30)
+
+
+class Health(BaseModel):
+    """A plain yes."""
+
+    status: str = "ok"
+
+
+@router.get("/healthz")
+async def healthz() -> Health:
+    """Say that the process lives; never needs a token, never asks the database."""
+    return Health()
+
+
+@router.get("/readyz", responses={503: PROBLEMS[503]})
+def readyz(service: ServiceOf) -> Health:
+    """Say that the database, its schema, ingest and the engine are there; else 503 with what is not."""
+    missing = not_ready(service)
+    if missing:
+        raise ProblemError(
+            HTTPStatus.SERVICE_UNAVAILABLE, "Not ready: " + "; ".join(missing) + ".", not_ready=missing
+        )
+    return Health()
+
+
+def not_ready(service: Service) -> list[str]:
+    """List what keeps the main job from being done."""
+    try:
+        if not is_migrated(service.database):
+            return ["the database is not migrated, run `meterwarden migrate`"]
+        with service.reading() as transaction:
+            beats = {row["service"]: row["beat_at"] for row in transaction.rows(SQL["heartbeats"])}
+    except DatabaseUnavailableError:
+        return ["the database cannot be reached"]
+    now = service.now()
+    late = [name for name in NEEDED_SERVICES if name not in beats or now - beats[name] > HEARTBEAT_AT_MOST]
+    return [f"{name} gave no sign of life for {HEARTBEAT_AT_MOST.seconds} s" for name in late]

@@ -1,0 +1,11 @@
+"""What ends or delays the ingest process."""
+
+from __future__ import annotations
+
+
+class IngestError(Exception):
+    """The ingest process cannot go on."""
+
+
+class SessionLostError(IngestError):
+    """The thread that speaks MQTT died; the process has to start anew."""

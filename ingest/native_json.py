@@ -1,0 +1,219 @@
+"""Decoder of the native JSON: bytes in, readings and reasons out; pure, never raises on bad input.
+
+A payload is one object or an array of them. The fast way is one typed decode of the whole
+payload. Whatever that refuses is taken apart a second time, leniently and field by field, so that
+every reason is found and a bad reading does not take its neighbours along.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from fleet.wire import NUMBER_FIELDS, VALVES
+from ingest.refusals import Reason
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_INT64_MAX = 2**63 - 1
+#: The largest whole number that every JSON reader keeps exact; far beyond any date.
+_TS_MAX = 2**53
+_LONGEST_QUOTE = 60
+
+_Counter = Annotated[int, msgspec.Meta(ge=0, le=_INT64_MAX)]
+_Ts = Annotated[int, msgspec.Meta(ge=-_TS_MAX, le=_TS_MAX)]
+
+
+class WireReading(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """A reading as it travels; None is "not reported". Units: `docs/nomenclature.md`."""
+
+    ts: _Ts | str
+    seq: _Counter | None = None
+    boot: _Counter | None = None
+    flow: float | None = None
+    volume: float | None = None
+    std_flow: float | None = None
+    std_volume: float | None = None
+    pressure: float | None = None
+    temperature: float | None = None
+    balance: float | None = None
+    battery: float | None = None
+    battery2: float | None = None
+    battery_days: float | None = None
+    valve: Literal["open", "closed", "moving", "fault"] | None = None
+    status: list[str] | None = None
+    #: Not needed, because the topic says it; where it is there, it has to agree.
+    meter: str | None = None
+    meter_id: str | None = None
+    company: str | None = None
+
+
+@dataclass(slots=True)
+class Decoded:
+    """What one payload holds."""
+
+    #: Position in the array, and the reading; time in `times_us`.
+    readings: list[tuple[int, WireReading]] = field(default_factory=list)
+    times_us: list[int] = field(default_factory=list)
+    reasons: list[Reason] = field(default_factory=list)
+    #: Readings refused so far.
+    refused: int = 0
+    #: (boot, seq) of refused readings that could be read: they are kept, so they leave no gap.
+    refused_sequence: list[tuple[int, int]] = field(default_factory=list)
+    unknown_fields: int = 0
+
+
+_FAST = msgspec.json.Decoder(WireReading | list[WireReading])
+
+
+def decode(payload: bytes) -> Decoded:
+    """Decode a payload of the topic `telemetry`."""
+    try:
+        found = _FAST.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _decode_leniently(payload)
+    readings = found if isinstance(found, list) else [found]
+    decoded = Decoded()
+    if not readings:
+        _refuse(decoded, None, [("payload", "holds no reading")])
+    for item, reading in enumerate(readings):
+        _accept(decoded, item, reading)
+    return decoded
+
+
+def parse_time_us(ts: int | str) -> int | None:
+    """Turn integer milliseconds or RFC 3339 with offset into microseconds since 1970 UTC."""
+    if isinstance(ts, int):
+        return ts * 1000
+    try:
+        moment = datetime.fromisoformat(ts)
+        return None if moment.tzinfo is None else (moment - _EPOCH) // _MICROSECOND
+    except (ValueError, OverflowError):
+        return None
+
+
+def _accept(decoded: Decoded, item: int, reading: WireReading) -> None:
+    """Take a reading whose types are right, if it says when and anything at all."""
+    wrong: list[tuple[str, str]] = []
+    time_us = parse_time_us(reading.ts)
+    if time_us is None:
+        wrong.append(("ts", f"{_quote(reading.ts)} is no RFC 3339 time with an offset"))
+    if all(getattr(reading, name) is None for name in _MEASUREMENTS):
+        wrong.append(("payload", "carries no measurement"))
+    if wrong or time_us is None:
+        _refuse(decoded, item, wrong, reading.boot, reading.seq)
+        return
+    decoded.readings.append((item, reading))
+    decoded.times_us.append(time_us)
+
+
+def _refuse(
+    decoded: Decoded, item: int | None, wrong: list[tuple[str, str]], boot: Any = None, seq: Any = None
+) -> None:
+    decoded.refused += 1
+    decoded.reasons += [Reason(item, name, reason) for name, reason in wrong]
+    if _is_counter(boot) and _is_counter(seq):
+        decoded.refused_sequence.append((boot, seq))
+
+
+def _decode_leniently(payload: bytes) -> Decoded:
+    decoded = Decoded()
+    try:
+        found = json.loads(payload.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        _refuse(decoded, None, [("payload", f"is not UTF-8 at byte {error.start}")])
+        return decoded
+    except RecursionError:
+        _refuse(decoded, None, [("payload", "is nested too deeply")])
+        return decoded
+    except ValueError as error:
+        _refuse(decoded, None, [("payload", f"is not JSON: {str(error)[:_LONGEST_QUOTE]}")])
+        return decoded
+    if not isinstance(found, dict | list):
+        _refuse(decoded, None, [("payload", "is neither an object nor an array of objects")])
+        return decoded
+    if found == []:
+        _refuse(decoded, None, [("payload", "holds no reading")])
+    for item, value in enumerate(found if isinstance(found, list) else [found]):
+        _decode_item(decoded, item, value)
+    return decoded
+
+
+def _decode_item(decoded: Decoded, item: int, value: Any) -> None:
+    if not isinstance(value, dict):
+        _refuse(decoded, item, [("payload", "is not an object")])
+        return
+    known = {name: given for name, given in value.items() if name in _RULES}
+    decoded.unknown_fields += len(value) - len(known)
+    wrong = [] if "ts" in known else [("ts", "is missing")]
+    for name, given in known.items():
+        if name == "ts" or given is not None:
+            reason = _RULES[name](given)
+            wrong += [(name, reason)] if reason else []
+    if wrong:
+        _refuse(decoded, item, wrong, known.get("boot"), known.get("seq"))
+        return
+    numbers = {name: float(v) for name, v in known.items() if name in NUMBER_FIELDS and v is not None}
+    _accept(decoded, item, WireReading(**{**known, **numbers}))
+
+
+def _is_counter(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _INT64_MAX
+
+
+def _quote(value: Any) -> str:
+    return ascii(value)[:_LONGEST_QUOTE]
+
+
+def _number(value: Any) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return f"{_quote(value)} is not a number"
+    try:
+        return None if math.isfinite(float(value)) else f"{value} is not a finite number"
+    except OverflowError:
+        return "is too large a number"
+
+
+def _counter(value: Any) -> str | None:
+    return None if _is_counter(value) else f"{_quote(value)} is not a whole number from 0 to 2^63-1"
+
+
+def _time(value: Any) -> str | None:
+    if isinstance(value, str):
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        return f"{_quote(value)} is neither integer milliseconds nor an RFC 3339 time"
+    return None if -_TS_MAX <= value <= _TS_MAX else f"{_quote(value)} is beyond any time"
+
+
+def _valve(value: Any) -> str | None:
+    return None if value in VALVES else f"{_quote(value)} is none of {', '.join(VALVES)}"
+
+
+def _status(value: Any) -> str | None:
+    good = isinstance(value, list) and all(isinstance(code, str) for code in value)
+    return None if good else f"{_quote(value)} is not a list of codes"
+
+
+def _text(value: Any) -> str | None:
+    return None if isinstance(value, str) else f"{_quote(value)} is not text"
+
+
+_MEASUREMENTS = (*NUMBER_FIELDS, "valve", "status")
+_RULES: dict[str, Callable[[Any], str | None]] = {
+    **dict.fromkeys(NUMBER_FIELDS, _number),
+    "ts": _time,
+    "seq": _counter,
+    "boot": _counter,
+    "valve": _valve,
+    "status": _status,
+    "meter": _text,
+    "meter_id": _text,
+    "company": _text,
+}

@@ -1,0 +1,57 @@
+-- ingest_lock --
+-- Tries to become the one ingest process of this identity; lasts as long as the connection.
+SELECT pg_try_advisory_lock(7064702, hashtext(%(identity)s)) AS taken
+
+-- ingest_directory --
+-- Lists what ingest has to know of every registered meter.
+SELECT meter_id, meter_key, company FROM meter
+
+-- ingest_refusals_insert --
+-- Keeps refused messages whole, with every reason.
+INSERT INTO refusal (received_at, topic, payload, readings, reasons) VALUES %s
+
+-- ingest_progress_load --
+-- Reads how far the boots of some meters are committed.
+SELECT meter_key, boot, highest FROM meter_sequence WHERE meter_key = ANY(%(meter_keys)s)
+
+-- ingest_gaps_load --
+-- Reads the holes in the sequences of some meters.
+SELECT meter_key, boot, seq_from, seq_to FROM sequence_gap
+WHERE meter_key = ANY(%(meter_keys)s) ORDER BY meter_key, boot, seq_from
+
+-- ingest_progress_upsert --
+-- Writes how far boots are committed.
+INSERT INTO meter_sequence (meter_key, boot, committed_through, highest) VALUES %s
+ON CONFLICT (meter_key, boot) DO UPDATE
+SET committed_through = excluded.committed_through, highest = excluded.highest
+
+-- ingest_gaps_delete --
+-- Forgets holes that were filled or became smaller.
+DELETE FROM sequence_gap g
+USING unnest(%(meter_keys)s::integer[], %(boots)s::bigint[], %(firsts)s::bigint[]) AS old (meter_key, boot, seq_from)
+WHERE g.meter_key = old.meter_key AND g.boot = old.boot AND g.seq_from = old.seq_from
+
+-- ingest_gaps_insert --
+-- Notes new holes.
+INSERT INTO sequence_gap (meter_key, boot, seq_from, seq_to, found_at) VALUES %s
+
+-- ingest_dirty_work_insert --
+-- Leaves word for the engine: which meters have new readings, and since when.
+INSERT INTO dirty_work (created_at, meter_keys, since)
+VALUES (%(created_at)s, %(meter_keys)s::integer[], %(since)s::timestamptz[])
+
+-- ingest_status_upsert --
+-- Stores what meters say of themselves.
+INSERT INTO meter_connection (meter_key, online, boot, firmware, changed_at) VALUES %s
+ON CONFLICT (meter_key) DO UPDATE
+SET online = excluded.online,
+    boot = coalesce(excluded.boot, meter_connection.boot),
+    firmware = coalesce(excluded.firmware, meter_connection.firmware),
+    changed_at = excluded.changed_at
+
+-- ingest_heartbeat --
+-- Says that ingest lives, with its figures.
+INSERT INTO service_heartbeat (service, started_at, beat_at, figures)
+VALUES ('ingest', %(started_at)s, %(beat_at)s, %(figures)s::jsonb)
+ON CONFLICT (service) DO UPDATE
+SET started_at = excluded.started_at, beat_at = excluded.beat_at, figures = excluded.figures

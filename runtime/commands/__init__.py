@@ -1,0 +1,1 @@
+"""Bodies of the commands, one module each."""

@@ -1,0 +1,73 @@
+-- migration_table --
+-- Makes the table that remembers which migrations were started and finished.
+CREATE TABLE IF NOT EXISTS schema_migration (
+    version text PRIMARY KEY,
+    layout text NOT NULL,
+    digest text NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT now(),
+    finished_at timestamptz
+)
+
+-- migrations_known --
+-- Lists every migration that was ever started.
+SELECT version, layout, digest, finished_at IS NOT NULL AS finished FROM schema_migration ORDER BY version
+
+-- migration_start --
+-- Notes that a migration is being applied; a second start after a failure starts over.
+INSERT INTO schema_migration (version, layout, digest) VALUES (%(version)s, %(layout)s, %(digest)s)
+ON CONFLICT (version) DO UPDATE SET layout = excluded.layout, digest = excluded.digest, started_at = now()
+
+-- migration_finish --
+-- Notes that a migration was applied to its end.
+UPDATE schema_migration SET finished_at = now() WHERE version = %(version)s
+
+-- migration_lock --
+-- Waits until no other process migrates this database.
+SELECT pg_advisory_lock(7064701)
+
+-- migration_unlock --
+-- Lets the next process migrate.
+SELECT pg_advisory_unlock(7064701)
+
+-- timescale_offered --
+-- Tells whether the server could install TimescaleDB.
+SELECT EXISTS (SELECT 1 FROM pg_available_extensions WHERE name = 'timescaledb') AS offered
+
+-- timescale_create --
+-- Installs TimescaleDB into this database.
+CREATE EXTENSION IF NOT EXISTS timescaledb
+
+-- schema_versions --
+-- Lists the migrations that are finished; an error means the database was never migrated.
+SELECT version FROM schema_migration WHERE finished_at IS NOT NULL
+
+-- reading_is_partitioned --
+-- Tells whether telemetry lies in plain partitions rather than in a hypertable.
+SELECT relkind = 'p' AS partitioned FROM pg_class WHERE oid = 'reading'::regclass
+
+-- reading_partitions --
+-- Lists the names of the partitions that are there.
+SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'reading'::regclass
+
+-- readings_copy_in --
+-- Writes readings straight into the table; a known key fails the whole statement.
+COPY reading ({columns}) FROM STDIN (FORMAT binary)
+
+-- readings_stage_table --
+-- Makes a table for this transaction to hold readings of which some may be known.
+CREATE TEMPORARY TABLE reading_stage (LIKE reading) ON COMMIT DROP
+
+-- readings_stage_copy_in --
+-- Writes readings into the staging table.
+COPY reading_stage ({columns}) FROM STDIN (FORMAT binary)
+
+-- readings_from_stage --
+-- Takes over from staging what is not known yet; gives the number of rows by the row count.
+INSERT INTO reading ({columns})
+SELECT DISTINCT ON (meter_key, device_time, seq) {columns} FROM reading_stage
+ORDER BY meter_key, device_time, seq
+ON CONFLICT DO NOTHING
+
+-- readings_stage_drop --
+-- Removes the staging table at once, so that one transaction may stage twice.
+DROP TABLE reading_stage

@@ -1,0 +1,79 @@
+"""Readings in and out of the database by binary COPY."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fleet.readings import MEASUREMENTS, ReadingBatch
+from storage.copy_codec import CopyColumn, decode_copy, encode_copy
+from storage.database import Transaction
+from storage.exceptions import StorageError, UniqueViolationError
+from storage.named_sql import load_queries
+
+#: Column of the table, its type, and the column of `ReadingBatch` that it holds.
+_TIMES = {"device_time": "device_time_us", "received_at": "received_us"}
+
+READING_COLUMNS = (
+    CopyColumn("meter_key", "int4", nullable=False),
+    CopyColumn("device_time", "timestamptz", nullable=False),
+    # Part of the key, where no NULL may stand: a meter without sequence numbers stores ABSENT.
+    CopyColumn("seq", "int8", nullable=False),
+    CopyColumn("boot", "int8"),
+    CopyColumn("received_at", "timestamptz", nullable=False),
+    *(CopyColumn(name, "float8") for name in MEASUREMENTS),
+    CopyColumn("valve", "int2"),
+    CopyColumn("status_bits", "int8"),
+)
+
+#: For `SELECT` lists and COPY column lists: the order that the codec expects.
+READING_COLUMN_LIST = ", ".join(column.name for column in READING_COLUMNS)
+
+_SQL = {name: sql.replace("{columns}", READING_COLUMN_LIST) for name, sql in load_queries("storage").items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of the readings of one batch."""
+
+    inserted: int
+    #: Known before, or twice in the batch: the key (meter, device time, seq) was taken.
+    duplicates: int
+
+
+def write_readings(transaction: Transaction, readings: ReadingBatch) -> Written:
+    """Write readings once: straight where all are new, else through a staging table.
+
+    Raises StorageError where the database's counts do not add up.
+    """
+    if len(readings) == 0:
+        return Written(0, 0)
+    data = encode_readings(readings)
+    try:
+        with transaction.savepoint():
+            return Written(transaction.copy_in(_SQL["readings_copy_in"], data), 0)
+    except UniqueViolationError:
+        return _write_through_stage(transaction, data, len(readings))
+
+
+def encode_readings(readings: ReadingBatch) -> bytes:
+    """Encode a batch for `COPY reading`."""
+    arrays = {c.name: getattr(readings, _TIMES.get(c.name, c.name)) for c in READING_COLUMNS}
+    return encode_copy(READING_COLUMNS, arrays)
+
+
+def decode_readings(data: bytes) -> ReadingBatch:
+    """Decode a `COPY (SELECT <READING_COLUMN_LIST> ..) TO STDOUT (FORMAT binary)`."""
+    arrays: dict[str, Any] = decode_copy(READING_COLUMNS, data)
+    return ReadingBatch.build(**{_TIMES.get(name, name): array for name, array in arrays.items()})
+
+
+def _write_through_stage(transaction: Transaction, data: bytes, count: int) -> Written:
+    transaction.execute(_SQL["readings_stage_table"])
+    staged = transaction.copy_in(_SQL["readings_stage_copy_in"], data)
+    inserted = transaction.execute(_SQL["readings_from_stage"])
+    transaction.execute(_SQL["readings_stage_drop"])
+    if staged != count or not 0 <= inserted <= staged:
+        msg = f"{count} readings sent, {staged} staged, {inserted} inserted: the counts do not add up"
+        raise StorageError(msg)
+    return Written(inserted, staged - inserted)

@@ -1,0 +1,83 @@
+"""From messages to columns: who may say what, and when."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from fleet.readings import ABSENT
+from ingest.batch import DirectoryEntry, Message, TimeWindow, assemble
+
+NOW_US = 1_795_147_200_000_000
+DIRECTORY = {"M1": DirectoryEntry(11, "north"), "M2": DirectoryEntry(12, "south")}
+WINDOW = TimeWindow.around(NOW_US, 90)
+
+
+def _message(payload: object, topic: str = "gas/v1/north/M1/telemetry") -> Message:
+    body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    return Message(topic, body, 1, 1, NOW_US + 5, 1)
+
+
+def _reading(**fields: object) -> dict[str, object]:
+    return {"ts": NOW_US // 1000, "flow": 1.0, **fields}
+
+
+def test_columns_carry_what_was_reported_and_nothing_else() -> None:
+    first = _reading(seq=4, boot=2, valve="fault", status=["case_open"], pressure=101.5)
+    batch = assemble([_message([first, _reading()])], DIRECTORY, WINDOW)
+    readings = batch.readings
+    assert readings.meter_key.tolist() == [11, 11]
+    assert readings.device_time_us.tolist() == [NOW_US, NOW_US]
+    assert readings.received_us.tolist() == [NOW_US + 5, NOW_US + 5]
+    assert (readings.seq.tolist(), readings.boot.tolist()) == ([4, ABSENT], [2, ABSENT])
+    assert (readings.valve.tolist(), readings.status_bits.tolist()) == ([3, ABSENT], [2, ABSENT])
+    np.testing.assert_array_equal(readings.pressure_kpa, [101.5, np.nan])
+    assert np.isnan(readings.battery_v).all()
+
+
+@pytest.mark.parametrize(
+    ("topic", "fields", "expected"),
+    [
+        ("gas/v1/north/M9/telemetry", {}, ("meter", "M9 is not registered")),
+        ("gas/v1/south/M1/telemetry", {}, ("company", "belongs to another company")),
+        ("gas/v1/north/M 1/telemetry", {}, ("topic", "is not gas/v1/")),
+        ("gas/v1/north/M1/telemetry", {"meter": "M2"}, ("meter", "disagrees with the topic")),
+        ("gas/v1/north/M1/telemetry", {"meter_id": "M2"}, ("meter_id", "disagrees with the topic")),
+        ("gas/v1/north/M1/telemetry", {"company": "south"}, ("company", "disagrees with the topic")),
+        ("gas/v1/north/M1/telemetry", {"ts": "1970-01-01T00:00:00Z"}, ("ts", "older than accepted")),
+        ("gas/v1/north/M1/telemetry", {"ts": "2099-01-01T00:00:00Z"}, ("ts", "in the future")),
+    ],
+)
+def test_what_topic_registry_and_clock_refuse(topic: str, fields: dict, expected: tuple[str, str]) -> None:
+    batch = assemble([_message(_reading(**fields), topic)], DIRECTORY, WINDOW)
+    assert len(batch.readings) == 0
+    (refusal,) = batch.refusals
+    ((reason),) = refusal.reasons
+    assert reason.field == expected[0]
+    assert expected[1] in reason.reason
+    assert refusal.payload == json.dumps(_reading(**fields)).encode()
+
+
+def test_all_reasons_are_given_at_once() -> None:
+    batch = assemble([_message({"ts": 0, "flow": "x"}, "gas/v1/north/M9/telemetry")], DIRECTORY, WINDOW)
+    assert [r.field for r in batch.refusals[0].reasons] == ["meter", "flow"]
+
+
+def test_the_edges_of_the_window_are_taken() -> None:
+    edges = [_reading(ts=WINDOW.earliest_us // 1000), _reading(ts=WINDOW.latest_us // 1000)]
+    assert len(assemble([_message(edges)], DIRECTORY, WINDOW).readings) == 2
+
+
+def test_a_refused_reading_counts_as_kept_so_that_it_leaves_no_hole() -> None:
+    payload = [_reading(boot=7, seq=1), _reading(boot=7, seq=2, flow="x"), _reading(boot=7, seq=3, ts=0)]
+    batch = assemble([_message(payload)], DIRECTORY, WINDOW)
+    assert {key: sorted(seqs) for key, seqs in batch.sequences.items()} == {(11, 7): [1, 2, 3]}
+    assert batch.addresses == {11: ("north", "M1")}
+    assert batch.refusals[0].readings == 2
+
+
+def test_a_stranger_cannot_move_the_mark_of_a_meter() -> None:
+    batch = assemble([_message(_reading(boot=7, seq=1), "gas/v1/south/M1/telemetry")], DIRECTORY, WINDOW)
+    assert batch.sequences == {}
