@@ -12,7 +12,7 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from alerts.alarms.lifecycle import State as AlarmState
-from alerts.alarms.store import acknowledge
+from alerts.alarms.store import NotPossible, acknowledge
 from api.paging import After, Limit, Page, decode_cursor, integer, paged
 from api.problems import PROBLEMS, ProblemError
 from api.service import SQL, Service, ServiceOf
@@ -158,8 +158,9 @@ def acknowledge_now(
         if if_match is not None and not matches(if_match, etag(before)):
             raise ProblemError(HTTPStatus.PRECONDITION_FAILED, "The alarm has changed since it was read; read again.")
         outcome = acknowledge(transaction, alarm_id, actor, service.now(), note)
-        if not outcome.done:
-            raise ProblemError(HTTPStatus.CONFLICT, outcome.reason, state=before.state)
+        if isinstance(outcome, NotPossible):
+            detail = f"Alarm {alarm_id} cannot be acknowledged: {outcome.reason}."
+            raise ProblemError(HTTPStatus.CONFLICT, detail, state=before.state)
         return fetch_alarm(transaction, alarm_id)
 
 

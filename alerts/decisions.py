@@ -1,0 +1,81 @@
+"""From episodes to alarms and tasks in the database: the second half of every evaluation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alerts.alarms.lifecycle import Event
+from alerts.alarms.reconcile import Scope, reconcile
+from alerts.alarms.store import apply_changes, load_alarms
+from alerts.inspections.store import create_alarm_tasks
+from alerts.times import to_us
+from analytics.episodes import Episodes
+from storage.database import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What one evaluation changed."""
+
+    alarms_opened: int = 0
+    alarms_cleared: int = 0
+    alarms_reactivated: int = 0
+    alarms_escalated: int = 0
+    tasks_created: int = 0
+
+    def __add__(self, other: Decided) -> Decided:
+        return Decided(*(getattr(self, n) + getattr(other, n) for n in self.__dataclass_fields__))
+
+
+def decide(
+    transaction: Transaction,
+    episodes: Episodes,
+    checks: Iterable[str],
+    scope: Scope,
+    now: datetime,
+    arrived_us: Mapping[int, int] | None = None,
+) -> Decided:
+    """Reconcile the alarms with what an evaluation found, and write changes, journal and visits.
+
+    Parameters
+    ----------
+    transaction
+        Where to read and write; must be the one in which the evaluation's readings were read.
+    episodes
+        What the evaluation found.
+    checks
+        Codes of the checks that it ran.
+    scope
+        For what a missing episode is a statement.
+    now
+        The time of the decision.
+    arrived_us
+        Meter number -> when its newest reading arrived, microseconds since 1970, for the journal.
+    """
+    since_us = dict.fromkeys(scope.meters, to_us(now)) | _earliest(episodes)
+    alarms = load_alarms(transaction, since_us, sorted(checks))
+    changes = reconcile(episodes, alarms, now, scope)
+    applied = apply_changes(transaction, changes, now, arrived_us)
+    tasks = create_alarm_tasks(transaction, applied, now)
+    happened = Counter(change.event for change in changes)
+    return Decided(
+        alarms_opened=happened[Event.RAISE],
+        alarms_cleared=happened[Event.CLEAR],
+        alarms_reactivated=happened[Event.REACTIVATE],
+        alarms_escalated=happened[Event.ESCALATE],
+        tasks_created=tasks,
+    )
+
+
+def _earliest(episodes: Episodes) -> dict[int, int]:
+    """Find each meter's earliest onset."""
+    meters, at = np.unique(episodes.meter_key, return_inverse=True)
+    earliest: NDArray[np.int64] = np.full(len(meters), np.iinfo(np.int64).max)
+    np.minimum.at(earliest, at, episodes.started_us)
+    return dict(zip(meters.tolist(), earliest.tolist(), strict=True))

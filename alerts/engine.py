@@ -1,0 +1,202 @@
+"""The engine: runs the checks on what arrived and on what the calendar says, level-triggered.
+
+A cycle is one transaction: it claims work, reads, decides, writes and removes the work, so that a
+crash anywhere repeats it as a whole. Several engines may run at once: work is claimed with
+SKIP LOCKED, and two that meet at one meter both write its carried state, where the database lets
+only one of them through and the other one tries again. An advisory lock keeps a second engine from
+repeating the clock's run; it saves work, and nothing depends on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alerts.alarms.reconcile import Scope
+from alerts.carried import Carried, load_states, save_states
+from alerts.decisions import Decided, decide
+from alerts.inspections.store import Planned, plan
+from alerts.meter_cache import MeterCache
+from alerts.times import to_us
+from alerts.work import Claim, Plan, blocks, claim, finish, plan_cycle
+from analytics.episodes import Episodes
+from analytics.pipeline import CLOCK_CHECKS, evaluate, evaluate_clock, silence_horizon_us
+from analytics.state import initial_state
+from fleet.checks import BY_CODE
+from fleet.meters import MeterTable
+from fleet.policy import DEFAULT_POLICY, Policy
+from storage.database import Database, Transaction
+from storage.named_sql import load_queries
+
+_SQL = load_queries("alerts")
+
+_ALL_CHECKS = frozenset(BY_CODE)
+#: Checks of which a meter's whole history is the whole truth.
+_READING_CHECKS = _ALL_CHECKS - CLOCK_CHECKS
+
+#: Steps of a cycle at which a test may let it fail, in their order.
+STEPS = ("claimed", "evaluated", "states_written", "alarms_written", "work_removed")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineCycle:
+    """What one cycle did."""
+
+    #: Rows of work that were taken; 0 where there was nothing to do.
+    claimed: int = 0
+    meters: int = 0
+    #: Meters whose whole history was evaluated again.
+    reevaluated: int = 0
+    readings: int = 0
+    decided: Decided = field(default_factory=Decided)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Evaluated:
+    """What the checks said of the meters of a plan."""
+
+    readings: int
+    episodes: Episodes
+    state: NDArray[np.void]
+
+
+def _nothing(_step: str) -> None:
+    return
+
+
+class Engine:
+    """Checks, alarms and tasks over one database; every method takes the time as an argument."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        policy: Policy = DEFAULT_POLICY,
+        rows_per_cycle: int = 32,
+        readings_per_block: int = 500_000,
+        meters_per_clock_block: int = 20_000,
+        failpoint: Callable[[str], None] = _nothing,
+    ) -> None:
+        """Make an engine.
+
+        Parameters
+        ----------
+        database
+            A migrated database.
+        policy
+            Limits that neither a meter nor its model states.
+        rows_per_cycle
+            How much work one transaction takes at most; a row is what ingest committed at once.
+        readings_per_block, meters_per_clock_block
+            What is held in memory at once, give or take one meter.
+        failpoint
+            Called with each of `STEPS`; a test raises there.
+        """
+        self._database = database
+        self._policy = policy
+        self._rows_per_cycle = rows_per_cycle
+        self._readings_per_block = readings_per_block
+        self._meters_per_clock_block = meters_per_clock_block
+        self._failpoint = failpoint
+        self._cache = MeterCache(policy)
+
+    def run_once(self, now: datetime) -> EngineCycle:
+        """Do the oldest work there is, in one transaction.
+
+        Raises SerializationError, UniqueViolationError or StaleDecisionError where another engine
+        or a person was faster: nothing was written, and the same work can be tried again.
+        """
+        with self._database.transaction(repeatable_read=True) as transaction:
+            claimed = claim(transaction, self._rows_per_cycle)
+            if claimed is None:
+                return EngineCycle()
+            self._failpoint("claimed")
+            return self._cycle(transaction, claimed, now)
+
+    def run_clock(self, now: datetime) -> Decided:
+        """Look at what only the clock can tell: silence, and services that are due.
+
+        Gives what changed; nothing where another engine is at it. Raises as `run_once` does.
+        """
+        total = Decided()
+        for timezone, meter_keys in self._clock_blocks():
+            total += self._clock_block(meter_keys, timezone, now)
+        return total
+
+    def plan(self, today: date, now: datetime, timezone: str | None = None) -> Planned:
+        """Write the obligations of the periods running today, and their tasks."""
+        with self._database.transaction() as transaction:
+            return plan(transaction, today, now, timezone)
+
+    def plan_everywhere(self, now: datetime) -> Planned:
+        """Plan for each company's own today."""
+        with self._database.transaction() as transaction:
+            zones = [row["timezone"] for row in transaction.rows(_SQL["meters_by_timezone"])]
+        done = [self.plan(now.astimezone(ZoneInfo(zone)).date(), now, zone) for zone in zones]
+        return Planned(sum(p.obligations for p in done), sum(p.tasks for p in done))
+
+    def _cycle(self, transaction: Transaction, claimed: Claim, now: datetime) -> EngineCycle:
+        meters = self._cache.table(transaction, claimed.meter_keys)
+        carried = load_states(transaction, meters.meter_key)
+        todo = plan_cycle(transaction, claimed, meters.meter_key, carried)
+        evaluated = self._evaluate(transaction, todo, meters, carried)
+        self._failpoint("evaluated")
+        # First of all writing: where two engines meet, the later one finds out before it did more.
+        save_states(transaction, meters.meter_key, evaluated.state)
+        self._failpoint("states_written")
+        arrived = dict(
+            zip(meters.meter_key.tolist(), evaluated.state["last_received_us"].tolist(), strict=True)
+        )
+        scope = Scope(frozenset(todo.meter_keys[todo.again].tolist()), _READING_CHECKS, history=True)
+        decided = decide(transaction, evaluated.episodes, _ALL_CHECKS, scope, now, arrived)
+        self._failpoint("alarms_written")
+        finish(transaction, claimed)
+        self._failpoint("work_removed")
+        return EngineCycle(
+            claimed=len(claimed.ids),
+            meters=len(meters),
+            reevaluated=int(todo.again.sum()),
+            readings=evaluated.readings,
+            decided=decided,
+        )
+
+    def _evaluate(
+        self, transaction: Transaction, todo: Plan, meters: MeterTable, carried: Carried
+    ) -> _Evaluated:
+        before = carried.state.copy()
+        before[todo.again] = initial_state(int(todo.again.sum()))
+        episodes: list[Episodes] = []
+        count = 0
+        for part, readings in blocks(transaction, todo, self._readings_per_block):
+            result = evaluate(readings, meters.take(part), before[part], self._policy)
+            before[part] = result.state
+            episodes.append(result.episodes)
+            count += len(readings)
+        return _Evaluated(count, Episodes.concatenate(episodes), before)
+
+    def _clock_blocks(self) -> Iterator[tuple[str, NDArray[np.int32]]]:
+        with self._database.transaction() as transaction:
+            zones = transaction.rows(_SQL["meters_by_timezone"])
+        for zone in zones:
+            keys = np.array(zone["meter_keys"], dtype=np.int32)
+            for start in range(0, len(keys), self._meters_per_clock_block):
+                yield zone["timezone"], keys[start : start + self._meters_per_clock_block]
+
+    def _clock_block(self, meter_keys: NDArray[np.int32], timezone: str, now: datetime) -> Decided:
+        offset = now.astimezone(ZoneInfo(timezone)).utcoffset()
+        offset_s = int(offset.total_seconds()) if offset else 0
+        with self._database.transaction(repeatable_read=True) as transaction:
+            row = transaction.row(_SQL["clock_lock"])
+            if row is None or not row["taken"]:
+                return Decided()
+            meters = self._cache.table(transaction, meter_keys)
+            state = load_states(transaction, meters.meter_key).state
+            horizon_us = _known_until_us(transaction, to_us(now))
+            episodes = evaluate_clock(meters, state, to_us(now), horizon_us, offset_s, self._policy)
+            scope = Scope(frozenset(meters.meter_key.tolist()), CLOCK_CHECKS)
+            return decide(transaction, episodes, CLOCK_CHECKS, scope, now)

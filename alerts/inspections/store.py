@@ -1,0 +1,146 @@
+"""Obligations and tasks in the database; everything here can be repeated without doubling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from alerts.alarms.lifecycle import Event
+from alerts.alarms.store import AppliedFold
+from alerts.exceptions import StaleDecisionError
+from alerts.inspections.obligations import Obligation, customers, owed
+from alerts.inspections.tasks import TASK_LIFECYCLE, VISIT_WITHIN_DAYS, TaskEvent, TaskState, due_on
+from fleet.checks import BY_CODE, TaskKind
+from fleet.meters import CustomerKind, Meter, ReadingClass, Technology
+from storage.database import Row, Transaction
+from storage.named_sql import load_queries
+
+_SQL = load_queries("alerts.inspections")
+
+#: What can bring a visit, or bring it forward.
+_ASKS_FOR_VISIT = frozenset({Event.RAISE, Event.REACTIVATE, Event.ESCALATE})
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What one run of the planning wrote."""
+
+    obligations: int
+    tasks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The event was taken; the state that the task is in now."""
+
+    task_id: int
+    state: TaskState
+
+
+@dataclass(frozen=True, slots=True)
+class NotMoved:
+    """The event was not taken, and why."""
+
+    task_id: int
+    reason: str
+
+
+def create_alarm_tasks(transaction: Transaction, applied: Iterable[AppliedFold], decided_at: datetime) -> int:
+    """Make the visits that alarms ask for, one per alarm; gives how many are new."""
+    rows = [_visit_row(item, decided_at) for item in applied if _asks_for_visit(item)]
+    template = "(%(alarm_id)s, %(kind)s, %(within_days)s, %(decided_at)s::timestamptz)"
+    found = transaction.execute_many(_SQL["alarm_tasks_insert"], rows, template)
+    return sum(row["created"] for row in found)
+
+
+def plan(transaction: Transaction, today: date, now: datetime, timezone: str | None = None) -> Planned:
+    """Write the obligations of the periods running today, and a task for each that has none.
+
+    Parameters
+    ----------
+    transaction
+        Where to write.
+    today
+        The day by the companies' calendar.
+    now
+        When the tasks are made.
+    timezone
+        Only companies in this time zone; None for all.
+    """
+    running = _running(transaction, today)
+    known = {(row["company"], row["customer"], row["kind"], row["period_start"]) for row in running}
+    wanted = _owed_today(transaction, today, timezone)
+    # The registry is asked in full each time, so only what is missing goes to the database.
+    missing = [o for o in wanted if (o.company, o.customer, o.kind, o.period_start) not in known]
+    template = "(" + ", ".join(f"%({name})s" for name in Obligation._fields) + ")"
+    rows = [item._asdict() for item in missing]
+    written = transaction.execute_many(_SQL["obligations_insert"], rows, template)
+    without = [row for row in running if not row["has_task"]]
+    return Planned(len(written), _insert_tasks(transaction, [*without, *written], today, now))
+
+
+def move(
+    transaction: Transaction, task_id: int, event: TaskEvent, assignee: str | None = None
+) -> Moved | NotMoved:
+    """Let an event happen to a task; `assignee` is needed to assign, and kept otherwise."""
+    row = transaction.row(_SQL["task_state"], {"task_id": task_id})
+    if row is None:
+        return NotMoved(task_id, "there is no such task")
+    state = TaskState(row["state"])
+    if not TASK_LIFECYCLE.possible(state, event):
+        return NotMoved(task_id, f"a task that is {state} cannot {event}")
+    if event is TaskEvent.ASSIGN and not assignee:
+        return NotMoved(task_id, "nobody is named to do it")
+    after = TASK_LIFECYCLE.after(state, event)
+    who = None if after is TaskState.PLANNED else assignee or row["assignee"]
+    guarded = {"task_id": task_id, "state": after, "expected": state, "assignee": who}
+    if transaction.row(_SQL["task_move"], guarded) is None:
+        msg = f"task {task_id} is no longer {state}"
+        raise StaleDecisionError(msg)
+    return Moved(task_id, after)
+
+
+def _asks_for_visit(item: AppliedFold) -> bool:
+    visit = BY_CODE[item.fold.after.check].visit
+    return visit is not None and any(change.event in _ASKS_FOR_VISIT for change in item.fold.changes)
+
+
+def _visit_row(item: AppliedFold, decided_at: datetime) -> dict[str, Any]:
+    alarm = item.fold.after
+    return {
+        "alarm_id": item.alarm_id,
+        "kind": BY_CODE[alarm.check].visit,
+        "within_days": VISIT_WITHIN_DAYS[alarm.severity],
+        "decided_at": decided_at,
+    }
+
+
+def _running(transaction: Transaction, today: date) -> list[Row]:
+    return transaction.rows(_SQL["obligations_running"], {"today": today})
+
+
+def _owed_today(transaction: Transaction, today: date, timezone: str | None) -> list[Obligation]:
+    rows = transaction.rows(_SQL["customers_of_timezone"], {"timezone": timezone})
+    owing = customers(_meter(row) for row in rows).owing
+    return list(owed(owing, today, today + timedelta(days=1)))
+
+
+def _meter(row: Row) -> Meter:
+    row["customer_kind"] = CustomerKind(row["customer_kind"])
+    row["reading_class"] = ReadingClass(row["reading_class"])
+    row["technology"] = Technology(row["technology"])
+    return Meter(**row)
+
+
+def _insert_tasks(transaction: Transaction, rows: Sequence[Row], today: date, now: datetime) -> int:
+    template = "(%(company)s, %(customer)s, %(kind)s, 'planned', %(obligation_id)s, %(due_on)s, %(now)s)"
+    tasks = [{**row, "due_on": due_on(_obligation(row), today), "now": now} for row in rows]
+    return len(transaction.execute_many(_SQL["obligation_tasks_insert"], tasks, template))
+
+
+def _obligation(row: Row) -> Obligation:
+    fields = {name: row[name] for name in Obligation._fields}
+    kind, reading_class = TaskKind(row["kind"]), ReadingClass(row["reading_class"])
+    return Obligation(**{**fields, "kind": kind, "reading_class": reading_class})

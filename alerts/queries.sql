@@ -1,0 +1,117 @@
+-- work_claim --
+-- Takes the oldest work that no other engine holds: each meter, and its earliest new reading.
+WITH claimed AS MATERIALIZED (
+    SELECT dirty_work_id, meter_keys, since FROM dirty_work
+    ORDER BY dirty_work_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+), item AS (
+    SELECT work.meter_key, min(work.since) AS since
+    FROM claimed, unnest(claimed.meter_keys, claimed.since) AS work (meter_key, since)
+    GROUP BY work.meter_key
+)
+SELECT (SELECT array_agg(dirty_work_id) FROM claimed) AS ids,
+    array_agg(meter_key ORDER BY meter_key) AS meter_keys,
+    array_agg((extract(epoch FROM since) * 1000000)::bigint ORDER BY meter_key) AS since_us
+FROM item
+
+-- work_beyond --
+-- Finds where each meter's readings in work that was not claimed begin, after what is evaluated.
+SELECT array_agg(meter_key) AS meter_keys, array_agg(since_us) AS since_us
+FROM (
+    SELECT wanted.meter_key, min((extract(epoch FROM work.since) * 1000000)::bigint) AS since_us
+    FROM dirty_work, unnest(dirty_work.meter_keys, dirty_work.since) AS work (meter_key, since),
+        unnest(%(meter_keys)s::integer[], %(through_us)s::bigint[]) AS wanted (meter_key, through_us)
+    WHERE NOT dirty_work.dirty_work_id = ANY(%(claimed)s) AND wanted.meter_key = work.meter_key
+        AND work.since > timestamptz 'epoch' + wanted.through_us * interval '1 microsecond'
+    GROUP BY wanted.meter_key
+) AS beyond
+
+-- work_done --
+-- Removes work in the transaction that did it.
+DELETE FROM dirty_work WHERE dirty_work_id = ANY(%(claimed)s)
+
+-- work_oldest --
+-- Tells how much work waits, and since when.
+SELECT count(*) AS waiting, min(created_at) AS oldest_at FROM dirty_work
+
+-- meter_versions --
+-- Tells of some meters when each was changed last.
+SELECT array_agg(meter_key ORDER BY meter_key) AS meter_keys,
+    array_agg((extract(epoch FROM updated_at) * 1000000)::bigint ORDER BY meter_key) AS updated_us
+FROM meter WHERE meter_key = ANY(%(meter_keys)s)
+
+-- meters_by_timezone --
+-- Lists every meter under its company's time zone.
+SELECT company.timezone, array_agg(meter.meter_key ORDER BY meter.meter_key) AS meter_keys
+FROM meter JOIN company ON company.code = meter.company
+GROUP BY company.timezone ORDER BY company.timezone
+
+-- registry_version --
+-- Changes whenever a meter was added or edited.
+SELECT count(*) AS meters, max(updated_at) AS updated_at FROM meter
+
+-- states_load --
+-- Reads what the checks carry of some meters, all rows in one.
+SELECT array_agg(meter_key ORDER BY meter_key) AS meter_keys,
+    array_agg((extract(epoch FROM evaluated_through) * 1000000)::bigint ORDER BY meter_key) AS through_us,
+    array_agg(layout = %(layout)s AND length(state) = %(width)s ORDER BY meter_key) AS usable,
+    string_agg(
+        CASE WHEN layout = %(layout)s AND length(state) = %(width)s THEN state ELSE ''::bytea END,
+        ''::bytea ORDER BY meter_key
+    ) AS states
+FROM meter_state WHERE meter_key = ANY(%(meter_keys)s)
+
+-- states_save --
+-- Writes what the checks carry, in the order of the meters so that engines do not deadlock.
+INSERT INTO meter_state (meter_key, evaluated_through, last_received_at, layout, state)
+SELECT new.meter_key, timestamptz 'epoch' + new.through_us * interval '1 microsecond',
+    timestamptz 'epoch' + new.received_us * interval '1 microsecond', %(layout)s,
+    substring(%(states)s::bytea FROM ((new.at - 1) * %(width)s + 1)::integer FOR %(width)s)
+FROM unnest(%(meter_keys)s::integer[], %(through_us)s::bigint[], %(received_us)s::bigint[])
+    WITH ORDINALITY AS new (meter_key, through_us, received_us, at)
+ORDER BY new.meter_key
+ON CONFLICT (meter_key) DO UPDATE
+SET evaluated_through = excluded.evaluated_through, last_received_at = excluded.last_received_at,
+    layout = excluded.layout, state = excluded.state
+
+-- last_received --
+-- Tells when the newest evaluated reading of the fleet arrived.
+SELECT max(last_received_at) AS last_received_at FROM meter_state
+
+-- readings_count --
+-- Counts the readings that each meter has strictly between two moments.
+SELECT array_agg(readings ORDER BY at) AS readings
+FROM (
+    SELECT wanted.at, (
+        SELECT count(*) FROM reading WHERE reading.meter_key = wanted.meter_key
+            AND reading.device_time > timestamptz 'epoch' + wanted.after_us * interval '1 microsecond'
+            AND reading.device_time < timestamptz 'epoch' + wanted.before_us * interval '1 microsecond'
+    ) AS readings
+    FROM unnest(%(meter_keys)s::integer[], %(after_us)s::bigint[], %(before_us)s::bigint[])
+        WITH ORDINALITY AS wanted (meter_key, after_us, before_us, at)
+) AS counted
+
+-- readings_copy_out --
+-- Reads each meter's readings strictly between two moments; the sort inside keeps it an index scan.
+COPY (
+    SELECT found.*
+    FROM unnest(%(meter_keys)s::integer[], %(after_us)s::bigint[], %(before_us)s::bigint[])
+        AS wanted (meter_key, after_us, before_us),
+        LATERAL (
+            SELECT {columns} FROM reading
+            WHERE reading.meter_key = wanted.meter_key
+                AND device_time > timestamptz 'epoch' + wanted.after_us * interval '1 microsecond'
+                AND device_time < timestamptz 'epoch' + wanted.before_us * interval '1 microsecond'
+            ORDER BY device_time, seq
+        ) AS found
+) TO STDOUT (FORMAT binary)
+
+-- clock_lock --
+-- Becomes, until the transaction ends, the one engine that looks at the clock.
+SELECT pg_try_advisory_xact_lock(7064703) AS taken
+
+-- heartbeat --
+-- Says that the engine lives, and its figures.
+INSERT INTO service_heartbeat (service, started_at, beat_at, figures)
+VALUES ('engine', %(started_at)s, %(now)s, %(figures)s::jsonb)
+ON CONFLICT (service) DO UPDATE
+SET started_at = excluded.started_at, beat_at = excluded.beat_at, figures = excluded.figures

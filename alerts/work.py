@@ -1,0 +1,134 @@
+"""Work that ingest left: what a cycle claims, and which readings of which meters that means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alerts.carried import Carried
+from fleet.readings import ReadingBatch
+from storage.database import Transaction
+from storage.named_sql import load_queries
+from storage.readings import READING_COLUMN_LIST, decode_readings
+
+_SQL = {name: sql.replace("{columns}", READING_COLUMN_LIST) for name, sql in load_queries("alerts").items()}
+
+#: Before every reading and after every reading; both exact in the database's arithmetic.
+_BEGINNING_US = -1
+_FAR_FUTURE_US = 1 << 52
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Claim:
+    """Dirty-work rows that this transaction holds, and the k meters that they speak of."""
+
+    ids: list[int]
+    meter_keys: NDArray[np.int32]
+    #: Earliest device time of each meter's new readings, microseconds since 1970.
+    since_us: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """Which readings of which meters a cycle evaluates, as arrays of shape (k,)."""
+
+    meter_keys: NDArray[np.int32]
+    #: Readings strictly between these two device times.
+    after_us: NDArray[np.int64]
+    before_us: NDArray[np.int64]
+    #: Whether the meter's whole history is evaluated from the beginning.
+    again: NDArray[np.bool_]
+
+    def take(self, rows: NDArray[Any] | slice) -> Self:
+        """Select meters by a mask, by positions or by a slice."""
+        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def __len__(self) -> int:
+        return len(self.meter_keys)
+
+
+def claim(transaction: Transaction, limit: int) -> Claim | None:
+    """Take up to `limit` of the oldest rows that no other engine holds; None where there are none."""
+    row = transaction.row(_SQL["work_claim"], {"limit": limit})
+    if row is None or not row["ids"]:
+        return None
+    keys = np.array(row["meter_keys"] or [], dtype=np.int32)
+    return Claim(sorted(row["ids"]), keys, np.array(row["since_us"] or [], dtype=np.int64))
+
+
+def finish(transaction: Transaction, claimed: Claim) -> None:
+    """Remove the claimed rows."""
+    transaction.execute(_SQL["work_done"], {"claimed": claimed.ids})
+
+
+def plan_cycle(
+    transaction: Transaction, claimed: Claim, meter_keys: NDArray[np.int32], carried: Carried
+) -> Plan:
+    """Decide what to read for the meters of a claim.
+
+    A meter whose new readings all follow what is evaluated goes on from its carried state. One
+    with a late reading, or with a state of another layout, is evaluated again from its first
+    reading. Readings of work that waits unclaimed are left for its own turn: evaluated now, they
+    would count as late then.
+    """
+    since_us = claimed.since_us[np.searchsorted(claimed.meter_keys, meter_keys)]
+    again = ~carried.usable | (since_us <= carried.through_us)
+    before_us = np.full(len(meter_keys), _FAR_FUTURE_US)
+    keys, beyond_us = _beyond(transaction, claimed, meter_keys, carried)
+    before_us[np.searchsorted(meter_keys, keys)] = beyond_us
+    after_us = np.where(again, _BEGINNING_US, carried.through_us)
+    return Plan(meter_keys, after_us, before_us, again)
+
+
+def blocks(transaction: Transaction, plan: Plan, most_readings: int) -> Iterator[tuple[slice, ReadingBatch]]:
+    """Yield the plan's readings in blocks of whole meters, each with the meters' positions.
+
+    A block has at most `most_readings` readings, or those of one meter.
+    """
+    if len(plan) == 0:
+        return
+    row = transaction.row(_SQL["readings_count"], _parameters(plan)) or {}
+    for part in _slices(np.array(row["readings"], dtype=np.int64), most_readings):
+        yield part, _read(transaction, plan.take(part))
+
+
+def _read(transaction: Transaction, plan: Plan) -> ReadingBatch:
+    readings = decode_readings(transaction.copy_out(_SQL["readings_copy_out"], _parameters(plan)))
+    if np.any(np.diff(readings.meter_key) < 0):
+        return readings.sorted_by_meter_and_time()
+    return readings
+
+
+def _slices(sizes: NDArray[np.int64], most: int) -> Iterator[slice]:
+    start, total = 0, 0
+    for at, size in enumerate(sizes.tolist()):
+        if total and total + size > most:
+            yield slice(start, at)
+            start, total = at, 0
+        total += size
+    yield slice(start, len(sizes))
+
+
+def _beyond(
+    transaction: Transaction, claimed: Claim, meter_keys: NDArray[np.int32], carried: Carried
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    wanted = {
+        "claimed": claimed.ids,
+        "meter_keys": meter_keys.tolist(),
+        "through_us": carried.through_us.tolist(),
+    }
+    row = transaction.row(_SQL["work_beyond"], wanted) or {}
+    keys = np.array(row["meter_keys"] or [], dtype=np.int32)
+    return keys, np.array(row["since_us"] or [], dtype=np.int64)
+
+
+def _parameters(plan: Plan) -> dict[str, Any]:
+    return {
+        "meter_keys": plan.meter_keys.tolist(),
+        "after_us": plan.after_us.tolist(),
+        "before_us": plan.before_us.tolist(),
+    }

@@ -1,0 +1,238 @@
+"""One MQTT connection, driven by its caller: no thread of its own, so nothing to lock or to lose."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+_log = logging.getLogger(__name__)
+
+_BACKOFF_S = (0.5, 10.0)
+_CONNECT_TIMEOUT_S = 5.0
+_CONNACK_TIMEOUT_S = 15.0
+_KEEPALIVE_S = 30
+_PORTS = {"mqtt": 1883, "mqtts": 8883}
+_VERSIONS = {3: MQTTProtocolVersion.MQTTv311, 5: MQTTProtocolVersion.MQTTv5}
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    """The broker took the connection; it wants no more than so many unacknowledged messages."""
+
+    receive_maximum: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """The connection is gone; nothing in flight will be acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The broker answered a message; reason 0 is success, 16 that nobody subscribes to it."""
+
+    packet_id: int
+    reason: int
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message for a meter."""
+
+    topic: str
+    payload: bytes
+
+
+Event = Up | Down | Acknowledged | Received
+
+
+@dataclass(frozen=True, slots=True)
+class Will:
+    """What the broker says for us when we vanish; retained."""
+
+    topic: str
+    payload: bytes
+
+
+class Link(Protocol):
+    """What a lane needs of a connection."""
+
+    @property
+    def up(self) -> bool:
+        """Whether messages can be sent."""
+
+    def service(self, timeout_s: float) -> list[Event]:
+        """Let the connection work for up to `timeout_s`; gives what happened."""
+
+    def send(self, topic: str, payload: bytes, *, retain: bool) -> int | None:
+        """Send with QoS 1; gives the packet id, None where the connection is down."""
+
+    def close(self) -> None:
+        """Take leave of the broker."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a broker is and who we are to it."""
+
+    host: str
+    port: int
+    tls: bool
+    user: str | None
+    password: str | None
+
+    @classmethod
+    def parse(cls, url: str) -> Address:
+        """Read mqtt://user:password@host:port or mqtts://..; raises ValueError with a reason."""
+        parts = urlsplit(url)
+        if parts.scheme not in _PORTS or not parts.hostname:
+            msg = f"{parts.scheme}://{parts.hostname or ''} is no mqtt:// or mqtts:// URL with a host"
+            raise ValueError(msg)
+        return cls(
+            host=parts.hostname,
+            port=parts.port or _PORTS[parts.scheme],
+            tls=parts.scheme == "mqtts",
+            user=unquote(parts.username) if parts.username else None,
+            password=unquote(parts.password) if parts.password else None,
+        )
+
+
+class MqttLink:
+    """A connection to a broker that comes back by itself.
+
+    Each connection is a new client: paho's packet ids and its own queue do not outlive it.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        client_id: str,
+        filters: Sequence[str],
+        *,
+        version: int = 5,
+        will: Will | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._address, self._client_id, self._filters = address, client_id, list(filters)
+        self._version, self._will = _VERSIONS[version], will
+        self._clock, self._sleep = clock, sleep
+        self._client: mqtt.Client | None = None
+        self._events: deque[Event] = deque()
+        self._up = False
+        self._backoff_s, self._not_before_s, self._give_up_at_s = _BACKOFF_S[0], 0.0, 0.0
+        self._complained = False
+
+    @property
+    def up(self) -> bool:
+        """Whether messages can be sent."""
+        return self._up
+
+    def service(self, timeout_s: float) -> list[Event]:
+        """Connect where needed, let paho read and write; gives what happened."""
+        if self._client is None:
+            self._try_to_connect(timeout_s)
+        if self._client is not None:
+            code = self._client.loop(timeout_s)
+            if code != mqtt.MQTT_ERR_SUCCESS:
+                self._lose(mqtt.error_string(code))
+            elif not self._up and self._clock() > self._give_up_at_s:
+                self._lose("the broker does not answer")
+        events = list(self._events)
+        self._events.clear()
+        return events
+
+    def send(self, topic: str, payload: bytes, *, retain: bool) -> int | None:
+        """Send with QoS 1; gives the packet id, None where the connection is down."""
+        if self._client is None or not self._up:
+            return None
+        info = self._client.publish(topic, payload, qos=1, retain=retain)
+        return info.mid if info.rc == mqtt.MQTT_ERR_SUCCESS else None
+
+    def close(self) -> None:
+        """Take leave of the broker, so that it keeps the last will to itself."""
+        if self._client is not None:
+            self._client.disconnect()
+            self._client = None
+        self._up = False
+
+    def _try_to_connect(self, timeout_s: float) -> None:
+        wait_s = self._not_before_s - self._clock()
+        if wait_s > 0:
+            self._sleep(min(wait_s, timeout_s))
+            return
+        client = self._make_client()
+        self._client = client
+        self._give_up_at_s = self._clock() + _CONNACK_TIMEOUT_S
+        try:
+            client.connect(self._address.host, self._address.port, keepalive=_KEEPALIVE_S)
+        except (OSError, ValueError) as error:
+            self._lose(str(error))
+
+    def _make_client(self) -> mqtt.Client:
+        session: dict[str, Any] = {} if self._version == mqtt.MQTTv5 else {"clean_session": True}
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id=self._client_id, protocol=self._version, **session
+        )
+        client.connect_timeout = _CONNECT_TIMEOUT_S
+        client.max_inflight_messages_set(0)  # the lane keeps its own window
+        if self._address.user is not None:
+            client.username_pw_set(self._address.user, self._address.password)
+        if self._address.tls:
+            client.tls_set_context(ssl.create_default_context())
+        if self._will is not None:
+            client.will_set(self._will.topic, self._will.payload, qos=1, retain=True)
+        client.on_connect = self._on_connect
+        client.on_publish = self._on_publish
+        client.on_message = self._on_message
+        return client
+
+    def _lose(self, reason: str) -> None:
+        """Drop the connection, and say so once until there is one again."""
+        if not self._complained:
+            where = f"{self._address.host}:{self._address.port}"
+            _log.warning("broker %s cannot be used, trying again: %s", where, reason)
+            self._complained = True
+        if self._client is not None:
+            with suppress(OSError, ValueError):
+                self._client.disconnect()
+            self._client = None
+        if self._up:
+            self._events.append(Down())
+        self._up = False
+        self._not_before_s = self._clock() + self._backoff_s
+        self._backoff_s = min(2 * self._backoff_s, _BACKOFF_S[1])
+
+    # What follows is called by paho, inside `service`. It only notes; it cannot raise.
+
+    def _on_connect(
+        self, client: mqtt.Client, _userdata: object, _flags: object, reason: Any, properties: Any
+    ) -> None:
+        if reason.is_failure:
+            return  # the broker closes, and the loop ends with an error that names the refusal
+        if self._complained:
+            _log.info("broker %s:%d is there again", self._address.host, self._address.port)
+        self._complained, self._up, self._backoff_s = False, True, _BACKOFF_S[0]
+        if self._filters:
+            client.subscribe([(name, 1) for name in self._filters])
+        self._events.append(Up(getattr(properties, "ReceiveMaximum", None)))
+
+    def _on_publish(
+        self, _client: object, _userdata: object, packet_id: int, reason: Any, _properties: object
+    ) -> None:
+        self._events.append(Acknowledged(packet_id, int(getattr(reason, "value", 0))))
+
+    def _on_message(self, _client: object, _userdata: object, message: mqtt.MQTTMessage) -> None:
+        # A topic that is no UTF-8 cannot be for one of our meters.
+        with suppress(UnicodeDecodeError):
+            self._events.append(Received(message.topic, bytes(message.payload)))

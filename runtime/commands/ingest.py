@@ -1,0 +1,42 @@
+"""`meterwarden ingest`: from MQTT to committed rows."""
+
+from __future__ import annotations
+
+import threading
+
+import structlog
+
+from ingest.service import IngestOptions, IngestService, sole_instance
+from ingest.session import MqttSession
+from runtime.parts import open_broker, open_database, stop_on_signals
+from runtime.settings import Settings
+from storage.database import Database
+from storage.exceptions import DatabaseUnavailableError
+
+_log = structlog.get_logger(__name__)
+_RETRY_S = 2.0
+
+
+def run_ingest(settings: Settings) -> None:
+    """Work until a signal comes. Raises SessionLostError where the MQTT thread dies."""
+    stop = stop_on_signals()
+    options = IngestOptions(identity=settings.ingest_identity, max_age_days=settings.reading_max_age_days)
+    with open_database(settings) as database, open_broker(settings) as url:
+        wait_for_database(database, stop)
+        with sole_instance(database, options.identity, stop) as alone:
+            if alone:
+                session = MqttSession(url, options.identity, v5=settings.mqtt_v5)
+                IngestService(database, session, options).run(stop)
+
+
+def wait_for_database(database: Database, stop: threading.Event) -> None:
+    """Wait with a line in the log until the database answers, or until told to stop."""
+    while not stop.is_set():
+        try:
+            with database.transaction() as transaction:
+                transaction.row("SELECT 1 AS one")
+        except DatabaseUnavailableError as error:
+            _log.warning("database cannot be reached, trying again", error=str(error), wait_s=_RETRY_S)
+            stop.wait(_RETRY_S)
+        else:
+            return

@@ -1,0 +1,136 @@
+"""Acknowledgements wait for the commit, and never cross from one connection to the next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import pytest
+
+from fleet.meters import Meter
+from ingest.batch import Message
+from ingest.service import IngestOptions, IngestService
+from ingest.session import MqttSession
+from ingest.writer import Confirmation
+from storage.database import Database
+from storage.exceptions import DatabaseUnavailableError
+from storage.registry import upsert_meters
+
+NOW_US = 1_795_147_200_000_000
+
+
+class SessionLog:
+    """Stands in for the MQTT session: notes in order what it is asked, and what was stored then."""
+
+    backlog, connected, epoch = 0, True, 1
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.acknowledged: list[tuple[int, int]] = []
+        self.confirmed: list[Confirmation] = []
+
+    def acknowledge(self, messages: Sequence[Message]) -> int:
+        with self._database.transaction() as transaction:
+            row = transaction.row("SELECT count(*) AS n FROM reading")
+        self.acknowledged += [(message.packet_id, row["n"] if row else 0) for message in messages]
+        return len(messages)
+
+    def confirm(self, confirmations: Sequence[Confirmation]) -> None:
+        self.confirmed += confirmations
+
+
+def _message(packet_id: int, payload: object = None, epoch: int = 1) -> Message:
+    reading = {"ts": NOW_US // 1000 + packet_id, "seq": packet_id, "boot": 1, "flow": 1.0}
+    body = payload if isinstance(payload, bytes) else json.dumps(payload or reading).encode()
+    return Message("gas/v1/north/M1/telemetry", body, 1, packet_id, NOW_US, epoch)
+
+
+@pytest.fixture
+def service(database: Database, make_meter: Callable[..., Meter]) -> IngestService:
+    with database.transaction() as transaction:
+        upsert_meters(transaction, [make_meter("M1")])
+    return IngestService(database, SessionLog(database), IngestOptions(), clock_us=lambda: NOW_US)  # type: ignore[arg-type]
+
+
+def test_acknowledgements_come_in_order_and_after_the_commit(service: IngestService) -> None:
+    service.handle([_message(1), _message(2), _message(3)])
+    assert service._session.acknowledged == [(1, 3), (2, 3), (3, 3)]
+    assert service._session.confirmed == [Confirmation("north", "M1", 1, 3)]
+
+
+def test_nothing_is_acknowledged_while_the_database_is_away(service: IngestService) -> None:
+    service._writer._database = Database("postgresql://nobody@127.0.0.1:9/none", connect_timeout_s=1)
+    service._refresh_directory([], NOW_US)
+    with pytest.raises(DatabaseUnavailableError):
+        service.handle([_message(1)])
+    assert service._session.acknowledged == []
+    assert service._session.confirmed == []
+
+
+def test_a_message_that_the_database_cannot_take_is_refused_and_its_neighbours_are_stored(
+    service: IngestService, database: Database
+) -> None:
+    with database.transaction() as transaction:
+        transaction.execute("ALTER TABLE reading ADD CONSTRAINT poison CHECK (flow_m3h <> 13)")
+    poison = {"ts": NOW_US // 1000, "flow": 13.0}
+    service.handle([_message(1), _message(2, poison), _message(3)])
+    with database.transaction() as transaction:
+        assert transaction.row("SELECT count(*) AS n FROM reading") == {"n": 2}
+        (row,) = transaction.rows("SELECT payload, reasons FROM refusal")
+    assert bytes(row["payload"]) == json.dumps(poison).encode()
+    assert "poison" in row["reasons"][0]["reason"]
+    assert [packet for packet, _ in service._session.acknowledged] == [1, 2, 3]
+
+
+def test_a_redelivered_message_is_acknowledged_confirmed_and_counted(service: IngestService) -> None:
+    service.handle([_message(1), _message(2)])
+    service.handle([_message(1), _message(2)])
+    assert service.figures["duplicates"] == 2
+    assert service._session.confirmed[-1] == Confirmation("north", "M1", 1, 2)
+
+
+def test_progress_survives_a_restart(service: IngestService, database: Database) -> None:
+    service.handle([_message(1), _message(4)])
+    again = IngestService(database, SessionLog(database), IngestOptions(), clock_us=lambda: NOW_US)  # type: ignore[arg-type]
+    again.handle([_message(3), _message(5)])
+    with database.transaction() as transaction:
+        assert transaction.rows("SELECT seq_from, seq_to FROM sequence_gap") == [{"seq_from": 2, "seq_to": 2}]
+        assert transaction.rows("SELECT committed_through, highest FROM meter_sequence") == [
+            {"committed_through": 1, "highest": 5}
+        ]
+
+
+class ClientLog:
+    """Stands in for paho's client behind a real session."""
+
+    def __init__(self) -> None:
+        self.acks: list[int] = []
+
+    def ack(self, packet_id: int, _qos: int) -> None:
+        self.acks.append(packet_id)
+
+
+def test_an_acknowledgement_of_an_older_connection_never_reaches_the_broker() -> None:
+    session = MqttSession("mqtt://127.0.0.1:9", "x")
+    session._client = client = ClientLog()  # type: ignore[assignment]
+    session._epoch, session._up = 2, True
+    assert session.acknowledge([_message(1, epoch=1), _message(2, epoch=2)]) == 1
+    assert client.acks == [2]
+
+
+def test_nothing_is_acknowledged_while_the_connection_is_down() -> None:
+    session = MqttSession("mqtt://127.0.0.1:9", "x")
+    session._client = client = ClientLog()  # type: ignore[assignment]
+    session._epoch, session._up = 1, False
+    assert session.acknowledge([_message(1)]) == 0
+    assert client.acks == []
+
+
+def test_work_left_for_the_engine_names_the_earliest_new_reading(
+    service: IngestService, database: Database
+) -> None:
+    service.handle([_message(5), _message(2)])
+    with database.transaction() as transaction:
+        (work,) = transaction.rows("SELECT meter_keys, since FROM dirty_work")
+    assert work == {"meter_keys": [1], "since": [datetime(2026, 11, 20, 4, 0, 0, 2000, tzinfo=UTC)]}
