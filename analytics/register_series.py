@@ -62,7 +62,8 @@ class Series:
     before: Floats
     #: Whether the findings below may speak of the sample.
     spoken: Mask
-    #: Fell or leapt, so that it had, or has, to wait for the next sample.
+    #: Fell, or fell or leapt, so that it had, or has, to wait for the next sample.
+    fell: Mask
     waited: Mask
     glitch: Flags
     reversed: Flags
@@ -134,6 +135,7 @@ def analyse(block: Block, name: str, values: Floats, spoken: Mask, times_qmax: f
         value=value,
         before=before,
         spoken=spoken,
+        fell=fell_alone & spoken,
         waited=(fell_alone | leapt) & spoken,
         glitch=glitch,
         reversed=turned,

@@ -132,6 +132,7 @@ class MqttLink:
         self._up = False
         self._backoff_s, self._not_before_s, self._give_up_at_s = _BACKOFF_S[0], 0.0, 0.0
         self._complained = False
+        self._refusal = ""
 
     @property
     def up(self) -> bool:
@@ -145,7 +146,7 @@ class MqttLink:
         if self._client is not None:
             code = self._client.loop(timeout_s)
             if code != mqtt.MQTT_ERR_SUCCESS:
-                self._lose(mqtt.error_string(code))
+                self._lose(self._refusal or mqtt.error_string(code))
             elif not self._up and self._clock() > self._give_up_at_s:
                 self._lose("the broker does not answer")
         events = list(self._events)
@@ -219,10 +220,12 @@ class MqttLink:
         self, client: mqtt.Client, _userdata: object, _flags: object, reason: Any, properties: Any
     ) -> None:
         if reason.is_failure:
-            return  # the broker closes, and the loop ends with an error that names the refusal
+            self._refusal = f"it refuses the connection: {reason}"
+            return
         if self._complained:
             _log.info("broker %s:%d is there again", self._address.host, self._address.port)
         self._complained, self._up, self._backoff_s = False, True, _BACKOFF_S[0]
+        self._refusal = ""
         if self._filters:
             client.subscribe([(name, 1) for name in self._filters])
         self._events.append(Up(getattr(properties, "ReceiveMaximum", None)))

@@ -70,6 +70,12 @@ class Policy:
     glitch_temperature_k: float = 20.0
     #: Share of the oil's interval, by calendar or volume, at which service is due soon.
     oil_due_soon_ratio: float = 0.95
+    #: A register that rises faster than this many Qmax was misread if it comes back.
+    implausible_ratio: float = 10.0
+    #: The same for a register at standard conditions, which a tenfold pressure makes ten times as fast.
+    implausible_std_ratio: float = 100.0
+    #: A battery overdue by more than this many days is FAIL, before that SUSPECT.
+    battery_overdue_fail_days: float = 90.0
     interval_s: int = 3600
     register_digits: int = 8
     register_step_m3: float = 1.0

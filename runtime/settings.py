@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     #: mqtt:// or mqtts://, user and password inside; without it the embedded broker starts.
     mqtt_url: str | None = None
     #: 5, or 3 for MQTT 3.1.1.
-    mqtt_version: Literal[3, 5] = 5
+    mqtt_version: Annotated[Literal[3, 5], BeforeValidator(int)] = 5
     #: Where the embedded parts keep their files.
     data_dir: Path = Path(".local/meterwarden")
     http_host: str = "127.0.0.1"

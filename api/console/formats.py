@@ -29,7 +29,7 @@ class Formats:
         key = f"{kind}.{code}"
         said = str(self.translations.gettext(key))
         # A code that the catalogue does not know is still better than an empty cell.
-        return code.replace("_", " ") if said == key else said
+        return code if said == key else said
 
     def day(self, value: date | None) -> str:
         """Write a date of the calendar."""

@@ -1,0 +1,31 @@
+"""Is a prepaid customer about to be cut off?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analytics.block import Block, Verdict
+from analytics.tracking import Tracker
+from fleet.flags import Flag
+
+
+def check_balance(block: Block) -> Verdict:
+    """Flag prepaid meters' balances: `balance_low` in (0, low_balance], `balance_exhausted` at 0 or below.
+
+    Both SUSPECT, in the meter's own unit; value: the lowest balance. A meter that is not prepaid
+    is MISSING; one without a `low_balance` is UNKNOWN to the first check.
+    """
+    row, balance = block.seg.row, block.readings.balance
+    low_balance = block.meters.low_balance[row]
+    present = ~np.isnan(balance) & block.meters.prepaid[row]
+    able = present & ~block.dropout
+    low = block.flags(present, decidable=~np.isnan(low_balance))
+    low[able & (balance > 0) & (balance <= low_balance)] = Flag.SUSPECT
+    exhausted = block.flags(present)
+    exhausted[able & (balance <= 0)] = Flag.SUSPECT
+
+    verdict = Verdict(flags={"balance_low": low, "balance_exhausted": exhausted})
+    for code, limit in (("balance_low", block.meters.low_balance), ("balance_exhausted", 0.0)):
+        entries = block.decisions(verdict.flags[code], balance)
+        block.track(verdict, entries, Tracker(code=code, worse=np.fmin), limit)
+    return verdict

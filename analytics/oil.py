@@ -1,0 +1,120 @@
+"""Is a Roots meter's oil due, by the calendar or by the gas it has measured, whichever comes first?
+
+No sourced interval exists: a finding needs an interval in the registry, and there is no default.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.battery import midnight_us
+from analytics.block import Block, Floats, Verdict
+from analytics.episodes import ONGOING_US, Episodes
+from analytics.register_series import Series
+from analytics.segments import Mask
+from fleet.checks import BY_CODE
+from fleet.flags import Flag
+from fleet.meters import MeterTable
+from fleet.policy import Policy
+from fleet.readings import ABSENT
+
+_NEVER_US = ONGOING_US
+
+
+def carry_oil_account(block: Block, volume: Series) -> Verdict:
+    """Carry the working register, and the readings at which it passed each share of the interval.
+
+    Raises no flag of its own: what is due is decided by `oil_service`, for the calendar moves
+    without readings.
+    """
+    rows = np.flatnonzero(volume.steady)
+    seg, time_us, register = block.seg.take(rows), block.time_us[rows], block.volume_m3[rows]
+    verdict = Verdict()
+    verdict.state["oil_register_us"] = seg.closing(time_us, block.state["oil_register_us"])
+    verdict.state["oil_register"] = seg.closing(register, block.state["oil_register"])
+    share = volume_share(block.meters.take(seg.row), register)
+    for name, ratio in (("oil_soon_us", block.policy.oil_due_soon_ratio), ("oil_over_us", 1.0)):
+        past = share >= ratio
+        carried = block.state[name]
+        begins = past & ~seg.previous(past, carried != ABSENT)
+        since_us = seg.latest(np.where(past, time_us, ABSENT), begins | ~past, carried)
+        verdict.state[name] = seg.closing(since_us, carried)
+    return verdict
+
+
+def volume_share(meters: MeterTable, register_m3: Floats) -> Floats:
+    """Divide what was measured since the oil was filled by the interval; NaN where either is unknown."""
+    share: Floats = (register_m3 - meters.oil_volume_at_fill_m3) / meters.oil_interval_m3
+    return share
+
+
+def oil_service(
+    meters: MeterTable,
+    state: NDArray[np.void],
+    now_us: int,
+    utc_offset_s: NDArray[np.int64],
+    policy: Policy,
+) -> Episodes:
+    """Find meters whose oil is overdue (`oil_overdue` FAIL), or will be soon (`oil_due_soon` SUSPECT).
+
+    Due soon from `oil_due_soon_ratio` of the interval until it is used up, then overdue. Onset by
+    the calendar: local midnight of the day; by volume: the first reading past it; the earlier of
+    the two. Value: the larger share of the interval used, 1 being due; limit: the share it is
+    held against.
+    """
+    elapsed = _days_since(meters.oil_filled_day, now_us, utc_offset_s) / meters.oil_interval_days
+    measured = volume_share(meters, state["oil_register"])
+    used = np.fmax(elapsed, measured)
+    over_us = _onset_us(meters, state, "oil_over_us", 1.0, now_us, utc_offset_s, measured)
+    soon_us = _onset_us(meters, state, "oil_soon_us", policy.oil_due_soon_ratio, now_us, utc_offset_s, measured)
+    over = over_us != _NEVER_US
+    soon = (soon_us != _NEVER_US) & ~over
+    return Episodes.concatenate(
+        [
+            _episodes(meters, "oil_due_soon", Flag.SUSPECT, soon, soon_us, used, policy.oil_due_soon_ratio),
+            _episodes(meters, "oil_overdue", Flag.FAIL, over, over_us, used, 1.0),
+        ]
+    )
+
+
+def _onset_us(
+    meters: MeterTable,
+    state: NDArray[np.void],
+    field: str,
+    ratio: float,
+    now_us: int,
+    utc_offset_s: NDArray[np.int64],
+    measured: Floats,
+) -> NDArray[np.int64]:
+    """Find when a share of the interval was used up, by calendar or volume; `_NEVER_US` where it is not."""
+    day = meters.oil_filled_day + np.ceil(ratio * meters.oil_interval_days)
+    known = ~np.isnan(day)
+    by_calendar = np.full(len(meters), _NEVER_US)
+    by_calendar[known] = midnight_us(day[known], utc_offset_s[known])
+    by_calendar[by_calendar > now_us] = _NEVER_US
+    # The registry may have changed since the reading that is carried: then the last one counts.
+    crossed = np.where(state[field] == ABSENT, state["oil_register_us"], state[field])
+    by_volume = np.where(measured >= ratio, crossed, _NEVER_US)
+    return np.minimum(by_calendar, by_volume)
+
+
+def _days_since(day: Floats, now_us: int, utc_offset_s: NDArray[np.int64]) -> Floats:
+    days: Floats = (now_us / 1e6 + utc_offset_s) / 86_400 - day
+    return days
+
+
+def _episodes(
+    meters: MeterTable, code: str, flag: Flag, which: Mask, onset_us: NDArray[np.int64], used: Floats, limit: float
+) -> Episodes:
+    return Episodes.build(
+        meter_key=meters.meter_key[which],
+        check=BY_CODE[code].number,
+        flag=flag,
+        part=0,
+        started_us=onset_us[which],
+        ended_us=ONGOING_US,
+        readings=0,
+        value=used[which],
+        limit=limit,
+    )

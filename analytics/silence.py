@@ -1,0 +1,92 @@
+"""Has a meter fallen silent? No data is not "no flow": nothing is concluded about the gas."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.block import US_PER_S, Block, Verdict, silent_limit_us
+from analytics.episodes import ONGOING_US, Episodes
+from fleet.checks import BY_CODE
+from fleet.flags import Flag
+from fleet.meters import MeterTable
+from fleet.policy import Policy
+from fleet.readings import ABSENT
+
+_SILENT = BY_CODE["meter_silent"].number
+
+
+def check_silence(block: Block) -> Verdict:
+    """Flag the frame that ends a silence SUSPECT.
+
+    Silence is a time between consecutive frames of any kind (a dropout frame is a frame) longer
+    than `silent_after_intervals` of the meter's interval, and never shorter than
+    `silent_after_at_least_s`. Onset: the last frame plus that limit; end: the frame that came;
+    value: the time without a frame, s. A silence that goes on is found by `silent_now`.
+    """
+    seg, time_us = block.seg, block.time_us
+    before_us = seg.previous(time_us, block.state["last_time_us"])
+    limit_us = block.silent_limit_us[seg.row]
+    known = before_us != ABSENT
+    late = np.flatnonzero(known & (time_us - before_us > limit_us))
+    flags = np.where(known, np.uint8(Flag.GOOD), np.uint8(Flag.UNKNOWN))
+    flags[late] = Flag.SUSPECT
+    episodes = _episodes(
+        block.meters.meter_key[seg.row[late]], before_us[late], limit_us[late], time_us[late], time_us[late]
+    )
+    received_us = np.maximum.reduceat(block.readings.received_us, np.flatnonzero(seg.first))
+    return Verdict(
+        flags={"meter_silent": flags},
+        episodes=[episodes],
+        state={
+            "last_time_us": seg.closing(time_us, block.state["last_time_us"]),
+            "last_received_us": np.maximum(received_us, block.state["last_received_us"]),
+            "silent_limit_us": block.silent_limit_us,
+        },
+    )
+
+
+def silent_now(
+    meters: MeterTable, state: NDArray[np.void], horizon_us: NDArray[np.int64], policy: Policy
+) -> Episodes:
+    """Find meters that are silent up to a horizon: the time up to which their data must have come.
+
+    A meter that was never heard is skipped: it was not put to work yet.
+    """
+    last_us, limit_us = state["last_time_us"], silent_limit_us(meters, policy)
+    rows = np.flatnonzero((last_us != ABSENT) & (horizon_us - last_us > limit_us))
+    ends = np.full(len(rows), ONGOING_US)
+    return _episodes(meters.meter_key[rows], last_us[rows], limit_us[rows], ends, horizon_us[rows])
+
+
+def silence_horizon_us(now_us: int, state: NDArray[np.void]) -> NDArray[np.int64]:
+    """Estimate up to which device time each meter's data must have arrived, shape (m,).
+
+    The newest device time in the fleet, but never later than `now_us`: while a backlog is worked
+    off, everybody is as late as it is. Where nothing was received from a meter for longer than
+    its silence limit it is `now_us`, for no backlog explains that.
+    """
+    heard = state["last_time_us"] != ABSENT
+    newest = int(state["last_time_us"].max(initial=ABSENT)) if heard.any() else now_us
+    overdue = heard & (now_us - state["last_received_us"] > state["silent_limit_us"])
+    return np.where(overdue, np.int64(now_us), np.int64(min(now_us, newest)))
+
+
+def _episodes(
+    meter_key: NDArray[np.int32],
+    last_us: NDArray[np.int64],
+    limit_us: NDArray[np.int64],
+    ended_us: NDArray[np.int64],
+    until_us: NDArray[np.int64],
+) -> Episodes:
+    return Episodes.build(
+        meter_key=meter_key,
+        check=_SILENT,
+        flag=Flag.SUSPECT,
+        part=0,
+        started_us=last_us + limit_us,
+        ended_us=ended_us,
+        readings=0,
+        value=(until_us - last_us) / US_PER_S,
+        limit=limit_us / US_PER_S,
+    )
