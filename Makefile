@@ -16,8 +16,9 @@ $(VENV)/.runtime: requirements.lock pyproject.toml
 	@deploy/setup.sh "$(PYTHON)" "$(VENV)" requirements.lock
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.lock pyproject.toml
+$(VENV)/.dev: requirements-dev.lock pyproject.toml tests/timescale/package-lock.json
 	@deploy/setup.sh "$(PYTHON)" "$(VENV)" requirements-dev.lock
+	@deploy/setup-timescale.sh
 	@touch $@ $(VENV)/.runtime
 
 demo: $(VENV)/.runtime ## Run the whole system on embedded parts; FOR=60 stops by itself, REPORT=FILE writes what it found

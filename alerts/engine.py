@@ -9,8 +9,9 @@ repeating the clock's run; it saves work, and nothing depends on it.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -19,13 +20,14 @@ from numpy.typing import NDArray
 
 from alerts.alarms.reconcile import Scope
 from alerts.carried import Carried, load_states, save_states
+from alerts.clock import DUE_CHECKS, due_now
 from alerts.decisions import Decided, decide
 from alerts.inspections.store import Planned, plan
+from alerts.loop import Loop, Rhythm
 from alerts.meter_cache import MeterCache
-from alerts.times import to_us
-from alerts.work import Claim, Plan, blocks, claim, finish, plan_cycle
+from alerts.work import Claim, EngineCycle, Plan, blocks, claim, finish, plan_cycle
 from analytics.episodes import Episodes
-from analytics.pipeline import CLOCK_CHECKS, evaluate, evaluate_clock, silence_horizon_us
+from analytics.pipeline import evaluate
 from analytics.state import initial_state
 from fleet.checks import BY_CODE
 from fleet.meters import MeterTable
@@ -37,23 +39,10 @@ _SQL = load_queries("alerts")
 
 _ALL_CHECKS = frozenset(BY_CODE)
 #: Checks of which a meter's whole history is the whole truth.
-_READING_CHECKS = _ALL_CHECKS - CLOCK_CHECKS
+_READING_CHECKS = _ALL_CHECKS - DUE_CHECKS
 
 #: Steps of a cycle at which a test may let it fail, in their order.
 STEPS = ("claimed", "evaluated", "states_written", "alarms_written", "work_removed")
-
-
-@dataclass(frozen=True, slots=True)
-class EngineCycle:
-    """What one cycle did."""
-
-    #: Rows of work that were taken; 0 where there was nothing to do.
-    claimed: int = 0
-    meters: int = 0
-    #: Meters whose whole history was evaluated again.
-    reevaluated: int = 0
-    readings: int = 0
-    decided: Decided = field(default_factory=Decided)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,6 +129,12 @@ class Engine:
         done = [self.plan(now.astimezone(ZoneInfo(zone)).date(), now, zone) for zone in zones]
         return Planned(sum(p.obligations for p in done), sum(p.tasks for p in done))
 
+    def run_forever(
+        self, stop: threading.Event, clock: Callable[[], datetime], rhythm: Rhythm | None = None
+    ) -> None:
+        """Run until told to stop; the loop is the one place that reads a clock."""
+        Loop(self, self._database, rhythm).run(stop, clock)
+
     def _cycle(self, transaction: Transaction, claimed: Claim, now: datetime) -> EngineCycle:
         meters = self._cache.table(transaction, claimed.meter_keys)
         carried = load_states(transaction, meters.meter_key)
@@ -188,15 +183,11 @@ class Engine:
                 yield zone["timezone"], keys[start : start + self._meters_per_clock_block]
 
     def _clock_block(self, meter_keys: NDArray[np.int32], timezone: str, now: datetime) -> Decided:
-        offset = now.astimezone(ZoneInfo(timezone)).utcoffset()
-        offset_s = int(offset.total_seconds()) if offset else 0
         with self._database.transaction(repeatable_read=True) as transaction:
             row = transaction.row(_SQL["clock_lock"])
             if row is None or not row["taken"]:
                 return Decided()
             meters = self._cache.table(transaction, meter_keys)
-            state = load_states(transaction, meters.meter_key).state
-            horizon_us = _known_until_us(transaction, to_us(now))
-            episodes = evaluate_clock(meters, state, to_us(now), horizon_us, offset_s, self._policy)
-            scope = Scope(frozenset(meters.meter_key.tolist()), CLOCK_CHECKS)
-            return decide(transaction, episodes, CLOCK_CHECKS, scope, now)
+            episodes = due_now(transaction, meters, timezone, now, self._policy)
+            scope = Scope(frozenset(meters.meter_key.tolist()), DUE_CHECKS)
+            return decide(transaction, episodes, DUE_CHECKS, scope, now)

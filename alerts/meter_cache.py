@@ -36,7 +36,9 @@ class MeterCache:
         rows = np.minimum(self._table.rows_of(keys), max(len(self._table) - 1, 0))
         if len(self._table) == 0:
             return np.zeros(len(keys), dtype=np.bool_)
-        same: NDArray[np.bool_] = (self._table.meter_key[rows] == keys) & (self._updated_us[rows] == updated_us)
+        same: NDArray[np.bool_] = (self._table.meter_key[rows] == keys) & (
+            self._updated_us[rows] == updated_us
+        )
         return same
 
     def _renew(

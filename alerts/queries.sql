@@ -45,6 +45,10 @@ SELECT company.timezone, array_agg(meter.meter_key ORDER BY meter.meter_key) AS 
 FROM meter JOIN company ON company.code = meter.company
 GROUP BY company.timezone ORDER BY company.timezone
 
+-- timezones --
+-- Lists the time zones that companies live in.
+SELECT DISTINCT timezone FROM company ORDER BY timezone
+
 -- registry_version --
 -- Changes whenever a meter was added or edited.
 SELECT count(*) AS meters, max(updated_at) AS updated_at FROM meter
@@ -73,9 +77,10 @@ ON CONFLICT (meter_key) DO UPDATE
 SET evaluated_through = excluded.evaluated_through, last_received_at = excluded.last_received_at,
     layout = excluded.layout, state = excluded.state
 
--- last_received --
--- Tells when the newest evaluated reading of the fleet arrived.
-SELECT max(last_received_at) AS last_received_at FROM meter_state
+-- fleet_newest --
+-- Tells the newest device time evaluated in the whole fleet, and since when work waits.
+SELECT (SELECT max(evaluated_through) FROM meter_state) AS newest_at,
+    (SELECT min(created_at) FROM dirty_work) AS waiting_since
 
 -- readings_count --
 -- Counts the readings that each meter has strictly between two moments.

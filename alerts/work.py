@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alerts.carried import Carried
+from alerts.decisions import Decided
 from fleet.readings import ReadingBatch
 from storage.database import Transaction
 from storage.named_sql import load_queries
@@ -17,9 +18,24 @@ from storage.readings import READING_COLUMN_LIST, decode_readings
 
 _SQL = {name: sql.replace("{columns}", READING_COLUMN_LIST) for name, sql in load_queries("alerts").items()}
 
+Rows = NDArray[np.intp]
+
 #: Before every reading and after every reading; both exact in the database's arithmetic.
 _BEGINNING_US = -1
 _FAR_FUTURE_US = 1 << 52
+
+
+@dataclass(frozen=True, slots=True)
+class EngineCycle:
+    """What one cycle did."""
+
+    #: Rows of work that were taken; 0 where there was nothing to do.
+    claimed: int = 0
+    meters: int = 0
+    #: Meters whose whole history was evaluated again.
+    reevaluated: int = 0
+    readings: int = 0
+    decided: Decided = field(default_factory=Decided)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,9 +59,9 @@ class Plan:
     #: Whether the meter's whole history is evaluated from the beginning.
     again: NDArray[np.bool_]
 
-    def take(self, rows: NDArray[Any] | slice) -> Self:
-        """Select meters by a mask, by positions or by a slice."""
-        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
+    def take(self, rows: NDArray[Any]) -> Self:
+        """Select meters by a mask or by positions."""
+        return type(self)(*(getattr(self, column.name)[rows] for column in fields(self)))
 
     def __len__(self) -> int:
         return len(self.meter_keys)
@@ -84,7 +100,7 @@ def plan_cycle(
     return Plan(meter_keys, after_us, before_us, again)
 
 
-def blocks(transaction: Transaction, plan: Plan, most_readings: int) -> Iterator[tuple[slice, ReadingBatch]]:
+def blocks(transaction: Transaction, plan: Plan, most_readings: int) -> Iterator[tuple[Rows, ReadingBatch]]:
     """Yield the plan's readings in blocks of whole meters, each with the meters' positions.
 
     A block has at most `most_readings` readings, or those of one meter.
@@ -103,14 +119,14 @@ def _read(transaction: Transaction, plan: Plan) -> ReadingBatch:
     return readings
 
 
-def _slices(sizes: NDArray[np.int64], most: int) -> Iterator[slice]:
+def _slices(sizes: NDArray[np.int64], most: int) -> Iterator[Rows]:
     start, total = 0, 0
     for at, size in enumerate(sizes.tolist()):
         if total and total + size > most:
-            yield slice(start, at)
+            yield np.arange(start, at)
             start, total = at, 0
         total += size
-    yield slice(start, len(sizes))
+    yield np.arange(start, len(sizes))
 
 
 def _beyond(

@@ -1,4 +1,4 @@
-"""Is a prepaid customer about to be cut off?"""
+"""Balances of prepaid customers: who is about to be cut off, and who is."""
 
 from __future__ import annotations
 

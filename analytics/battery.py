@@ -36,7 +36,9 @@ def check_battery(block: Block) -> Verdict:
     return verdict
 
 
-def _one(block: Block, verdict: Verdict, part: int, volts: Floats, warn_v: Floats, critical_v: Floats) -> Flags:
+def _one(
+    block: Block, verdict: Verdict, part: int, volts: Floats, warn_v: Floats, critical_v: Floats
+) -> Flags:
     name = f"battery{part}"
     state = block.state
     present = volts > 0

@@ -109,9 +109,7 @@ class Block:
         verdict.episodes.append(episodes)
         verdict.state[name] = after
 
-    def decisions(
-        self, flag: Flags, value: Floats, onset_us: NDArray[np.int64] | None = None
-    ) -> Decisions:
+    def decisions(self, flag: Flags, value: Floats, onset_us: NDArray[np.int64] | None = None) -> Decisions:
         """Pair every reading with its flag and value."""
         return Decisions(seg=self.seg, time_us=self.time_us, flag=flag, value=value, onset_us=onset_us)
 

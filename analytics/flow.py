@@ -28,9 +28,7 @@ def check_over_range(block: Block) -> Verdict:
     flags = block.flags(~np.isnan(flow), decidable=~np.isnan(qmax))
     _grade(flags, flow, qmax, block.policy.overload_ratio, ~block.dropout)
     verdict = Verdict(flags={"flow_over_range": flags})
-    block.track(
-        verdict, block.decisions(flags, flow), Tracker(code="flow_over_range"), block.meters.qmax_m3h
-    )
+    block.track(verdict, block.decisions(flags, flow), Tracker(code="flow_over_range"), block.meters.qmax_m3h)
     return verdict
 
 
@@ -94,7 +92,7 @@ def check_sustained(block: Block, volume: Series) -> Verdict:
     """
     anchors = _anchors(block, volume)
     meters, row, seg = block.meters, anchors.seg.row, anchors.seg
-    elapsed_us = anchors.time_us - anchors.before_us
+    elapsed_us = np.asarray(anchors.time_us - anchors.before_us, dtype=np.int64)
     rise = anchors.volume_m3 - anchors.before_m3
     limits = Limits.of(block, row, block.policy.implausible_ratio)
     rise += np.where(limits.rolled(anchors.before_m3, anchors.volume_m3, elapsed_us), limits.top_m3, 0.0)
@@ -108,9 +106,7 @@ def check_sustained(block: Block, volume: Series) -> Verdict:
     flags = block.flags(~np.isnan(block.volume_m3), decidable=False)
     flags[anchors.rows] = flag
     verdict = Verdict(flags={"flow_over_range_sustained": flags})
-    entries = Decisions(
-        seg=seg, time_us=anchors.time_us, flag=flag, value=mean, onset_us=anchors.before_us
-    )
+    entries = Decisions(seg=seg, time_us=anchors.time_us, flag=flag, value=mean, onset_us=anchors.before_us)
     block.track(verdict, entries, Tracker(code="flow_over_range_sustained"), meters.qmax_m3h)
     verdict.state |= {
         "anchor_us": seg.closing(anchors.time_us, block.state["anchor_us"]),
@@ -143,9 +139,10 @@ def _anchors(block: Block, volume: Series) -> _Anchors:
 
 def _breaks(block: Block, suspicious: Mask) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Count falls and leaps up to each reading, and up to each meter's last anchor before the block."""
-    count = np.cumsum(suspicious)
+    count = np.cumsum(suspicious, dtype=np.int64)
     firsts = np.flatnonzero(block.seg.first)
-    return count, count[firsts] - suspicious[firsts] - block.state["anchor_broken"]
+    start: NDArray[np.int64] = count[firsts] - suspicious[firsts] - block.state["anchor_broken"]
+    return count, start
 
 
 def _still_broken(block: Block, anchors: _Anchors, suspicious: Mask) -> Mask:

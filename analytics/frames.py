@@ -28,7 +28,9 @@ def dropout(readings: ReadingBatch) -> Mask:
     """
     impossible = (readings.pressure_kpa == 0) | (readings.battery_v == 0)
     temperature = readings.temperature_c
-    return (readings.volume_m3 == 0) & impossible & ((temperature == 0) | np.isnan(temperature))
+    no_temperature = (temperature == 0) | np.isnan(temperature)
+    blank: Mask = (readings.volume_m3 == 0) & impossible & no_temperature
+    return blank
 
 
 def registers(readings: ReadingBatch, blank: Mask, step_m3: Floats) -> tuple[Floats, Floats]:
@@ -116,4 +118,3 @@ def revisions(
         np.full(len(at), check, dtype=np.uint8),
         flag[at],
     )
-

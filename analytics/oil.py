@@ -1,4 +1,4 @@
-"""Is a Roots meter's oil due, by the calendar or by the gas it has measured, whichever comes first?
+"""Oil of Roots meters: due by the calendar or by the gas measured, whichever comes first.
 
 No sourced interval exists: a finding needs an interval in the registry, and there is no default.
 """
@@ -67,7 +67,9 @@ def oil_service(
     measured = volume_share(meters, state["oil_register"])
     used = np.fmax(elapsed, measured)
     over_us = _onset_us(meters, state, "oil_over_us", 1.0, now_us, utc_offset_s, measured)
-    soon_us = _onset_us(meters, state, "oil_soon_us", policy.oil_due_soon_ratio, now_us, utc_offset_s, measured)
+    soon_us = _onset_us(
+        meters, state, "oil_soon_us", policy.oil_due_soon_ratio, now_us, utc_offset_s, measured
+    )
     over = over_us != _NEVER_US
     soon = (soon_us != _NEVER_US) & ~over
     return Episodes.concatenate(
@@ -96,7 +98,8 @@ def _onset_us(
     # The registry may have changed since the reading that is carried: then the last one counts.
     crossed = np.where(state[field] == ABSENT, state["oil_register_us"], state[field])
     by_volume = np.where(measured >= ratio, crossed, _NEVER_US)
-    return np.minimum(by_calendar, by_volume)
+    earlier: NDArray[np.int64] = np.minimum(by_calendar, by_volume)
+    return earlier
 
 
 def _days_since(day: Floats, now_us: int, utc_offset_s: NDArray[np.int64]) -> Floats:
@@ -105,7 +108,13 @@ def _days_since(day: Floats, now_us: int, utc_offset_s: NDArray[np.int64]) -> Fl
 
 
 def _episodes(
-    meters: MeterTable, code: str, flag: Flag, which: Mask, onset_us: NDArray[np.int64], used: Floats, limit: float
+    meters: MeterTable,
+    code: str,
+    flag: Flag,
+    which: Mask,
+    onset_us: NDArray[np.int64],
+    used: Floats,
+    limit: float,
 ) -> Episodes:
     return Episodes.build(
         meter_key=meters.meter_key[which],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analytics.block import US_PER_DAY, US_PER_H, US_PER_S, Block, Flags, Floats, Verdict
 from analytics.frames import revisions
@@ -53,29 +54,43 @@ def check_series(block: Block, registers: Registers) -> Verdict:
     glitch: list[Flags] = []
     turned: list[Flags] = []
     for name, series in (("volume", registers.volume), ("std_volume", registers.std_volume)):
-        nothing = np.full(len(series.value), np.nan)
-        glitch.append(_speak(block, verdict, series, series.glitch, nothing, "sensor_glitch", f"glitch_{name}"))
-        fall = series.before - series.value
-        turned.append(_speak(block, verdict, series, series.reversed, fall, "register_reversed", f"reversed_{name}"))
+        nothing, fall = np.full(len(series.value), np.nan), series.before - series.value
+        misread = _Finding("sensor_glitch", f"glitch_{name}", series.glitch, nothing, series.waited)
+        reversal = _Finding("register_reversed", f"reversed_{name}", series.reversed, fall, series.fell)
+        glitch.append(_speak(block, verdict, series, misread))
+        turned.append(_speak(block, verdict, series, reversal))
     verdict.flags = {"sensor_glitch": worst(*glitch), "register_reversed": worst(*turned)}
     for flags in verdict.flags.values():
         flags[block.dropout] = Flag.UNKNOWN
     return verdict
 
 
-def _speak(
-    block: Block, verdict: Verdict, series: Series, flag: Flags, value: Floats, code: str, name: str
-) -> Flags:
-    """Add one series' findings to the verdict; give the flags of the block's readings."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Finding:
+    """One check's word on one series."""
+
+    code: str
+    #: Field of the state.
+    name: str
+    flag: Flags
+    value: Floats
+    waited: Mask
+
+
+def _speak(block: Block, verdict: Verdict, series: Series, finding: _Finding) -> Flags:
+    """Add a finding to the verdict; give the flags of the block's readings."""
     new = ~series.tailed.is_tail
-    waited = series.waited if code == "sensor_glitch" else series.fell
-    entries = Decisions(seg=series.tailed.seg, time_us=series.time_us, flag=flag, value=value)
-    limit: Floats | float = np.nan if code == "sensor_glitch" else block.meters.register_step_m3
-    block.track(verdict, entries.take(new | waited), Tracker(code=code), limit, name)
-    number = BY_CODE[code].number
-    verdict.revised.append(revisions(block, series.tailed, waited, series.time_us, series.seq, flag, number))
+    entries = Decisions(
+        seg=series.tailed.seg, time_us=series.time_us, flag=finding.flag, value=finding.value
+    ).take(new | finding.waited)
+    limit: Floats | float = np.nan if finding.code == "sensor_glitch" else block.meters.register_step_m3
+    block.track(verdict, entries, Tracker(code=finding.code), limit, finding.name)
+    number = BY_CODE[finding.code].number
+    verdict.revised.append(
+        revisions(block, series.tailed, finding.waited, series.time_us, series.seq, finding.flag, number)
+    )
     out = np.full(len(block), Flag.MISSING, dtype=np.uint8)
-    out[series.steady | series.suspicious] = flag[new]
+    out[series.steady | series.suspicious] = finding.flag[new]
     return out
 
 
@@ -122,12 +137,14 @@ class _FlowRuns:
     flowing: Mask
     #: In a run, and not its first sample.
     goes_on: Mask
-    since_us: np.ndarray[tuple[int], np.dtype[np.int64]]
+    since_us: NDArray[np.int64]
     #: The smallest snapshot since the run's start, m³/h; 0 outside of runs.
     lowest: Floats
 
     @classmethod
-    def of(cls, block: Block, seg: Segments, time_us: np.ndarray, flow: Floats, moved: Mask) -> _FlowRuns:
+    def of(
+        cls, block: Block, seg: Segments, time_us: NDArray[np.int64], flow: Floats, moved: Mask
+    ) -> _FlowRuns:
         state = block.state
         flowing = flow > 0
         elapsed_us = time_us - seg.previous(time_us, state["stalled_last_us"])

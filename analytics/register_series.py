@@ -44,7 +44,7 @@ class Limits:
             exchange_gap_us=block.policy.exchange_gap_s * US_PER_S,
         )
 
-    def rolled(self, before: Floats, value: Floats, elapsed_us: Floats) -> Mask:
+    def rolled(self, before: Floats, value: Floats, elapsed_us: NDArray[np.int64]) -> Mask:
         """Tell roll-overs: from near the top to near zero, by no more than could have flowed."""
         near = (before >= _ROLLS_FROM * self.top_m3) & (value <= _ROLLS_TO * self.top_m3)
         used = value + self.top_m3 - before
@@ -149,9 +149,7 @@ def analyse(block: Block, name: str, values: Floats, spoken: Mask, times_qmax: f
 _FIELDS = ("tail_us", "tail_seq", "tail", "before_us", "before", "after_spike", "spoken", "steady")
 
 
-def _moves(
-    limits: Limits, elapsed_us: NDArray[np.int64], before: Floats, value: Floats
-) -> tuple[Mask, Mask]:
+def _moves(limits: Limits, elapsed_us: NDArray[np.int64], before: Floats, value: Floats) -> tuple[Mask, Mask]:
     fell = value < before - limits.tolerance_m3
     if fell.any():
         fell &= ~limits.rolled(before, value, elapsed_us) & (elapsed_us < limits.exchange_gap_us)

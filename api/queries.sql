@@ -131,12 +131,17 @@ ORDER BY j.journal_id DESC LIMIT %(limit)s
 SELECT t.task_id, t.company, t.customer, m.meter_id, t.kind, t.state, t.alarm_id, t.obligation_id, t.due_on,
     t.due_on < (%(now)s AT TIME ZONE c.timezone)::date AND t.state = ANY(%(open_states)s) AS overdue,
     t.assignee, t.created_at, c.timezone, (%(now)s AT TIME ZONE c.timezone)::date AS today,
-    a.check_code AS check, a.severity, o.period_start, o.period_end, m.contact, m.phone
+    a.check_code AS check, a.severity, o.period_start, o.period_end,
+    coalesce(m.contact, c2.contact) AS contact, coalesce(m.phone, c2.phone) AS phone
 FROM task t
 JOIN company c ON c.code = t.company
 LEFT JOIN meter m USING (meter_key)
 LEFT JOIN alarm a USING (alarm_id)
 LEFT JOIN obligation o USING (obligation_id)
+LEFT JOIN LATERAL (
+    SELECT contact, phone FROM meter
+    WHERE company = t.company AND customer = t.customer AND phone IS NOT NULL AND t.meter_key IS NULL LIMIT 1
+) AS c2 ON true
 WHERE t.state = ANY(%(states)s)
     AND (%(after_due)s::date IS NULL OR (t.due_on, t.task_id) > (%(after_due)s::date, %(after_id)s))
     AND (%(kind)s::text IS NULL OR t.kind = %(kind)s)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
+from alerts.inspections.tasks import TaskState
 from api.paging import After, Cursor, Limit, Page, decode_cursor, integer, paged
 from api.problems import PROBLEMS
 from api.service import SQL, ServiceOf
@@ -17,17 +17,6 @@ from fleet.wire import ID_PATTERN
 from storage.database import Row, Transaction
 
 router = APIRouter(prefix="/api/v1/tasks", tags=["tasks"], responses=PROBLEMS)
-
-
-class TaskState(StrEnum):
-    """Life of a task."""
-
-    PLANNED = "planned"
-    ASSIGNED = "assigned"
-    IN_PROGRESS = "in_progress"
-    DONE = "done"
-    VERIFIED = "verified"
-    CANCELLED = "cancelled"
 
 
 #: Somebody still has to go; only these can be overdue.

@@ -27,8 +27,6 @@ class Device:
     peak: float
     register_step_m3: float
     register_start_m3: float
-    #: The register stands at this value when the fault begins, NaN where it need not.
-    register_at_fault_m3: float = np.nan
     has_corrector: bool = False
     pressure_kpa: float = np.nan
     temperature_c: float = np.nan

@@ -43,10 +43,8 @@ def report(line: Timeline, burnt: Burnt) -> dict[str, Any]:
 
 
 def _register(line: Timeline, passed_m3: Values) -> Values:
-    anchor, step = line["register_at_fault_m3"], line["register_step_m3"]
-    start = np.where(np.isnan(anchor), line["register_start_m3"], anchor - line.at_fault(passed_m3))
     fallen = np.where(line.after(Fault.REGISTER_REVERSED), line["strength"] * line["qmax_m3h"], 0.0)
-    return _shown(start + passed_m3 - fallen, step)
+    return _shown(line["register_start_m3"] + passed_m3 - fallen, line["register_step_m3"])
 
 
 def _shown(volume_m3: Values, step_m3: Values) -> Values:

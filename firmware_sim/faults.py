@@ -56,8 +56,7 @@ EXPECTED: dict[Fault, Expectation] = {
     Fault.BATTERY_LOW: Expectation("battery_low"),
     Fault.BATTERY_OVERDUE: Expectation("battery_overdue"),
     Fault.OIL_OVERDUE_DAYS: Expectation("oil_overdue", needs="roots"),
-    # The last 5 % of the interval pass before it is over.
-    Fault.OIL_OVERDUE_VOLUME: Expectation("oil_overdue", ("oil_due_soon",), needs="roots"),
+    Fault.OIL_OVERDUE_VOLUME: Expectation("oil_overdue", needs="roots"),
     Fault.OIL_DUE_SOON: Expectation("oil_due_soon", needs="roots"),
     Fault.BALANCE_LOW: Expectation("balance_low", needs="prepaid"),
     Fault.BALANCE_EXHAUSTED: Expectation("balance_exhausted", ("balance_low",), needs="prepaid"),
@@ -126,20 +125,27 @@ _STRENGTH: dict[Fault, tuple[float, float]] = {
     Fault.BATTERY_LOW: (0.0, 1.0),
     Fault.DROPOUT_FRAME: (1.0, 3.0),
     Fault.DUPLICATE: (4.0, 9.0),
-    Fault.LATE_BATCH: (2.0, 2.0),
+    Fault.LATE_BATCH: (3.0, 3.0),
     Fault.REGISTER_STALLED: (0.3, 0.5),
-    Fault.REGISTER_REVERSED: (0.5, 2.0),
+    # More than two intervals can bring back, else it looks like one misread sample.
+    Fault.REGISTER_REVERSED: (3.0, 6.0),
     Fault.SENSOR_GLITCH: (55.0, 70.0),
 }
 _WHOLE = (Fault.DROPOUT_FRAME, Fault.DUPLICATE, Fault.LATE_BATCH)
 _LASTING = (
     Fault.BATTERY_LOW,
-    Fault.OIL_OVERDUE_VOLUME,
     Fault.BALANCE_LOW,
     Fault.SILENCE,
     Fault.REGISTER_REVERSED,
 )
-_FROM_THE_START = (Fault.BATTERY_OVERDUE, Fault.OIL_OVERDUE_DAYS, Fault.OIL_DUE_SOON)
+#: Service is due or not due by today's date and register: what passes within a history could be
+#: seen on its way or not, so these are there from the beginning.
+_FROM_THE_START = (
+    Fault.BATTERY_OVERDUE,
+    Fault.OIL_OVERDUE_DAYS,
+    Fault.OIL_OVERDUE_VOLUME,
+    Fault.OIL_DUE_SOON,
+)
 _HOURS: dict[Fault, float] = {
     Fault.OVER_RANGE_LONG: 4.0,
     Fault.UNDER_RANGE: 8.0,

@@ -21,7 +21,7 @@ from fleet.readings import ReadingBatch
 _BLOCK_METERS = 500
 _LATENCY_US = (1_000_000, 4_000_000)
 _DUPLICATE_AFTER_US = 5_000_000
-_LATE_AFTER_INTERVALS = 1.5
+_LATE_AFTER_INTERVALS = 2.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,10 +87,15 @@ def _block(
 
 
 def _sent_us(line: Timeline) -> NDArray[np.int64]:
-    """Send at once, but for the late batch: kept back, and sent before the meter counts as silent."""
+    """Send at once, but for the late batch.
+
+    Every other reading of it is kept back and sent after a newer one, yet before the meter
+    could count as silent: never are two in a row missing when the next arrives.
+    """
     low, high = _LATENCY_US
     latency = low + (high - low) * uniform(line.seed, Channel.LATENCY, line.number, line.slot)
-    late = line.during(Fault.LATE_BATCH)
     first_late_us = line.first_sample_us(line["fault_start_us"])
-    release = first_late_us + (_LATE_AFTER_INTERVALS * line["interval_us"]).astype(np.int64)
-    return np.where(late, release, line.time_us + latency.astype(np.int64))
+    kept_back = (line.time_us - first_late_us) // line["interval_us"] % 2 == 0
+    release_us = first_late_us + (_LATE_AFTER_INTERVALS * line["interval_us"]).astype(np.int64)
+    late = line.during(Fault.LATE_BATCH) & kept_back
+    return np.where(late, release_us, line.time_us + latency.astype(np.int64))

@@ -45,7 +45,7 @@ def outfit(
         qmax_m3h=limits.qmax_m3h,
         peak=float(rng.uniform(0.45, 0.75)),
         register_step_m3=register_step_m3(site.roots, limits.qmax_m3h),
-        register_start_m3=_register_start(meter, rng),
+        register_start_m3=_register_start(meter, fault, rng),
         has_corrector=site.roots,
         prepaid=site.prepaid,
     )
@@ -60,8 +60,9 @@ def outfit(
     return device
 
 
-def _register_start(meter: Meter, rng: np.random.Generator) -> float:
-    share = rng.uniform(0.1, 0.6)
+def _register_start(meter: Meter, fault: InjectedFault | None, rng: np.random.Generator) -> float:
+    overdue = fault is not None and fault.fault is Fault.OIL_OVERDUE_VOLUME
+    share = rng.uniform(1.02, 1.2) if overdue else rng.uniform(0.1, 0.6)
     if meter.oil_volume_at_fill is None or meter.oil_interval_m3 is None:
         return round(float(rng.uniform(1e3, 1e5)), 1)
     return float(round(meter.oil_volume_at_fill + share * meter.oil_interval_m3))
@@ -101,5 +102,3 @@ def _break(device: Device, meter: Meter, fault: InjectedFault) -> None:
         device.balance_at_fault = device.low_balance
     elif fault.fault is Fault.BALANCE_EXHAUSTED:
         device.balance_at_fault = 0.0
-    elif fault.fault is Fault.OIL_OVERDUE_VOLUME:
-        device.register_at_fault_m3 = float((meter.oil_volume_at_fill or 0) + (meter.oil_interval_m3 or 0))

@@ -15,7 +15,7 @@ from api.problems import ProblemError
 router = APIRouter(include_in_schema=False)
 
 #: The words of an error page; any other status gets those of 500 or 400.
-_EXPLAINED = (400, 403, 404, 409, 412, 500, 503)
+EXPLAINED = (400, 403, 404, 409, 412, 500, 503)
 #: Addresses of static files change with the file.
 _CACHE_FOR_S = 30 * 86400
 
@@ -49,7 +49,7 @@ def error_page(request: Request, error: ProblemError) -> Response:
     if error.status == HTTPStatus.UNAUTHORIZED:
         return sessions.sign_in_page(request, error.headers)
     fallback = 500 if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else 400
-    code = error.status if error.status in _EXPLAINED else fallback
+    code = error.status if error.status in EXPLAINED else fallback
     page = render(request, "error.html", {"status": error.status, "code": str(code)}, error.status)
     page.headers.update(error.headers or {})
     return page

@@ -1,0 +1,51 @@
+"""What only the clock can tell of meters: who is silent, and which services are due."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alerts.carried import load_states
+from alerts.times import to_us
+from analytics.episodes import Episodes
+from analytics.pipeline import CLOCK_CHECKS, evaluate_clock, silence_horizon_us
+from fleet.meters import MeterTable
+from fleet.policy import Policy
+from storage.database import Transaction
+from storage.named_sql import load_queries
+
+_SQL = load_queries("alerts")
+
+#: Checks of which `due_now` is the whole present truth. Silence is among them: a history shows
+#: the silences that ended, and only the clock shows one that goes on.
+DUE_CHECKS = CLOCK_CHECKS | {"meter_silent"}
+
+
+def due_now(
+    transaction: Transaction, meters: MeterTable, timezone: str, now: datetime, policy: Policy
+) -> Episodes:
+    """Run the clock's checks on some meters of one time zone; gives all that is true at `now`."""
+    state = load_states(transaction, meters.meter_key).state
+    horizon_us = _horizon_us(transaction, state, to_us(now))
+    offset = now.astimezone(ZoneInfo(timezone)).utcoffset()
+    offset_s = np.full(len(meters), int(offset.total_seconds()) if offset else 0, dtype=np.int64)
+    return evaluate_clock(meters, state, to_us(now), horizon_us, offset_s, policy)
+
+
+def _horizon_us(transaction: Transaction, state: NDArray[np.void], now_us: int) -> NDArray[np.int64]:
+    """Estimate up to which device time each meter's readings must have been evaluated.
+
+    The estimate of the checks, which sees these meters only, is put right by what the database
+    knows of the fleet: its newest reading, and work that waits. A meter whose readings are
+    stored but not evaluated yet is not silent; the engine is late.
+    """
+    row = transaction.row(_SQL["fleet_newest"]) or {"newest_at": None, "waiting_since": None}
+    horizon_us = silence_horizon_us(now_us, state)
+    if row["newest_at"] is not None:
+        horizon_us = np.maximum(horizon_us, min(now_us, to_us(row["newest_at"])))
+    if row["waiting_since"] is not None:
+        horizon_us = np.minimum(horizon_us, to_us(row["waiting_since"]))
+    return horizon_us

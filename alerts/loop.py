@@ -1,0 +1,160 @@
+"""The engine's loop: when to run what, what to do when the database says no, and the heartbeat."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from alerts.decisions import Decided
+from alerts.exceptions import StaleDecisionError
+from alerts.inspections.store import Planned
+from alerts.work import EngineCycle
+from storage.database import Database
+from storage.exceptions import DatabaseUnavailableError, SerializationError, UniqueViolationError
+from storage.named_sql import load_queries
+
+_SQL = load_queries("alerts")
+_LOG = logging.getLogger(__name__)
+
+#: Somebody else was faster; nothing was written, and the same work can be tried again.
+CONFLICTS = (SerializationError, UniqueViolationError, StaleDecisionError)
+
+_CONFLICT_WAIT_S = 0.05
+_FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.5, 30.0
+
+
+class Runs(Protocol):
+    """What the loop needs of an engine."""
+
+    def run_once(self, now: datetime) -> EngineCycle:
+        """Do the oldest work there is."""
+
+    def run_clock(self, now: datetime) -> Decided:
+        """Look at what only the clock can tell."""
+
+    def plan_everywhere(self, now: datetime) -> Planned:
+        """Write obligations and their tasks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rhythm:
+    """How often what happens."""
+
+    idle_wait_s: float = 0.2
+    clock_every_s: float = 10.0
+    heartbeat_every_s: float = 3.0
+
+
+@dataclass(slots=True)
+class Figures:
+    """Counts since the start, for the heartbeat."""
+
+    cycles: int = 0
+    claimed: int = 0
+    meters: int = 0
+    reevaluated: int = 0
+    readings: int = 0
+    alarms_opened: int = 0
+    alarms_cleared: int = 0
+    alarms_reactivated: int = 0
+    alarms_escalated: int = 0
+    tasks_created: int = 0
+    obligations: int = 0
+    conflicts: int = 0
+
+    def add_cycle(self, cycle: EngineCycle) -> None:
+        """Count a cycle."""
+        self.cycles += 1
+        self.claimed += cycle.claimed
+        self.meters += cycle.meters
+        self.reevaluated += cycle.reevaluated
+        self.readings += cycle.readings
+        self.add_decided(cycle.decided)
+
+    def add_decided(self, decided: Decided) -> None:
+        """Count what an evaluation changed."""
+        for name, count in asdict(decided).items():
+            setattr(self, name, getattr(self, name) + count)
+
+
+class Loop:
+    """Drives an engine; the time comes from outside with every step."""
+
+    def __init__(self, engine: Runs, database: Database, rhythm: Rhythm | None = None) -> None:
+        self.figures = Figures()
+        self._engine = engine
+        self._database = database
+        self._rhythm = rhythm or Rhythm()
+        self._started_at: datetime | None = None
+        self._next_clock: datetime | None = None
+        self._next_heartbeat: datetime | None = None
+        self._planned: Any = None
+
+    def run(self, stop: threading.Event, clock: Callable[[], datetime]) -> None:
+        """Step until told to stop; the database may come and go meanwhile."""
+        backoff_s = _FIRST_BACKOFF_S
+        while not stop.is_set():
+            try:
+                busy = self.step(clock())
+                backoff_s = _FIRST_BACKOFF_S
+            except CONFLICTS as error:
+                self.figures.conflicts += 1
+                _LOG.debug(
+                    "engine met another writer", extra={"action": "engine_conflict", "why": str(error)}
+                )
+                stop.wait(_CONFLICT_WAIT_S)
+                continue
+            except DatabaseUnavailableError as error:
+                _LOG.warning(
+                    "no database; trying again in %.1f s",
+                    backoff_s,
+                    extra={"action": "engine_no_database", "why": str(error)},
+                )
+                stop.wait(backoff_s)
+                backoff_s = min(2 * backoff_s, _LONGEST_BACKOFF_S)
+                continue
+            if not busy:
+                stop.wait(self._rhythm.idle_wait_s)
+
+    def step(self, now: datetime) -> bool:
+        """Do one cycle and whatever else is due; tells whether there was work."""
+        self._started_at = self._started_at or now
+        cycle = self._engine.run_once(now)
+        if cycle.claimed:
+            self.figures.add_cycle(cycle)
+        if self._next_clock is None or now >= self._next_clock:
+            self._plan_if_due(now)
+            self.figures.add_decided(self._engine.run_clock(now))
+            self._next_clock = now + timedelta(seconds=self._rhythm.clock_every_s)
+        if self._next_heartbeat is None or now >= self._next_heartbeat:
+            self._beat(now, self._started_at)
+            self._next_heartbeat = now + timedelta(seconds=self._rhythm.heartbeat_every_s)
+        return cycle.claimed > 0
+
+    def _plan_if_due(self, now: datetime) -> None:
+        """Plan on each new day of any company, and when the registry changed."""
+        with self._database.transaction() as transaction:
+            registry = transaction.row(_SQL["registry_version"])
+            zones = [row["timezone"] for row in transaction.rows(_SQL["timezones"])]
+        wanted = (registry, [now.astimezone(ZoneInfo(zone)).date() for zone in zones])
+        if wanted == self._planned:
+            return
+        done = self._engine.plan_everywhere(now)
+        self.figures.obligations += done.obligations
+        self.figures.tasks_created += done.tasks
+        self._planned = wanted
+
+    def _beat(self, now: datetime, started_at: datetime) -> None:
+        with self._database.transaction() as transaction:
+            waiting = transaction.row(_SQL["work_oldest"]) or {"waiting": 0, "oldest_at": None}
+            oldest_at = waiting["oldest_at"]
+            lag_s = max((now - oldest_at).total_seconds(), 0.0) if oldest_at else 0.0
+            figures = {**asdict(self.figures), "waiting": waiting["waiting"], "lag_s": lag_s}
+            beat = {"started_at": started_at, "now": now, "figures": json.dumps(figures)}
+            transaction.execute(_SQL["heartbeat"], beat)

@@ -1,0 +1,201 @@
+"""The clock's part of the engine: silence, services that are due, the calendar, and the loop."""
+
+from __future__ import annotations
+
+import threading
+from datetime import date, timedelta
+
+from alerts.engine import Engine
+from alerts.loop import Loop, Rhythm
+from storage.database import Database
+
+HOUR = timedelta(hours=1)
+
+
+def _two_meters_of_which_one_falls_silent(story, make_meter, now):
+    """Both report hourly until `now`; then only M2 goes on, for ten hours."""
+    keys = story.register(make_meter("M1"), make_meter("M2"))
+    engine = Engine(story.database)
+    for key in keys.values():
+        story.arrive(key, now - 5 * HOUR, HOUR, flow_m3h=[50.0] * 6)
+    engine.run_once(now)
+    story.arrive(keys["M2"], now + HOUR, HOUR, flow_m3h=[50.0] * 10)
+    engine.run_once(now + 10 * HOUR)
+    return keys, engine
+
+
+def test_a_meter_that_falls_silent_is_raised_once_and_cleared_by_its_next_reading(story, make_meter, now):
+    keys, engine = _two_meters_of_which_one_falls_silent(story, make_meter, now)
+    engine.run_clock(now + 10 * HOUR)
+    engine.run_clock(now + 11 * HOUR)
+    [alarm] = story.alarms("meter_silent")
+    # Silent after three intervals of an hour.
+    assert (alarm["meter_key"], alarm["state"], alarm["onset_at"]) == (
+        keys["M1"],
+        "active_unacked",
+        now + 3 * HOUR,
+    )
+    story.arrive(keys["M1"], now + 12 * HOUR, HOUR, flow_m3h=[50.0])
+    engine.run_once(now + 12 * HOUR)
+    [alarm] = story.alarms("meter_silent")
+    assert (alarm["state"], alarm["ended_at"]) == ("cleared_unacked", now + 12 * HOUR)
+    assert story.journal(alarm["alarm_id"]) == ["raise", "clear"]
+    engine.run_clock(now + 12 * HOUR)
+    assert story.journal(alarm["alarm_id"]) == ["raise", "clear"]
+
+
+def test_readings_that_fill_the_silence_end_it(story, make_meter, now):
+    keys, engine = _two_meters_of_which_one_falls_silent(story, make_meter, now)
+    engine.run_clock(now + 10 * HOUR)
+    story.arrive(keys["M1"], now + HOUR, HOUR, flow_m3h=[50.0] * 10)
+    engine.run_once(now + 10 * HOUR)
+    engine.run_clock(now + 10 * HOUR)
+    [alarm] = story.alarms("meter_silent")
+    assert alarm["state"] == "cleared_unacked"
+
+
+def test_readings_that_wait_for_the_engine_make_nobody_silent(story, make_meter, now):
+    keys = story.register(make_meter("M1"), make_meter("M2"))
+    engine = Engine(story.database)
+    for key in keys.values():
+        story.arrive(key, now - 5 * HOUR, HOUR, flow_m3h=[50.0] * 6)
+    engine.run_once(now)
+    # The engine was away for a day; ingest was not.
+    for hour in range(1, 25):
+        for key in keys.values():
+            story.arrive(key, now + hour * HOUR, HOUR, flow_m3h=[50.0])
+    engine.run_clock(now + 24 * HOUR)
+    assert story.alarms("meter_silent") == []
+
+
+def test_services_are_due_by_the_calendar_even_for_a_meter_that_never_reported(story, make_meter, now):
+    meter = make_meter(
+        "M1",
+        battery_type="alkaline_6v",
+        battery_replaced_on=date(2024, 1, 1),
+        oil_filled_on=date(2020, 1, 1),
+        oil_interval_days=365,
+    )
+    story.register(meter)
+    engine = Engine(story.database)
+    engine.run_clock(now)
+    assert {alarm["check_code"] for alarm in story.alarms()} == {"battery_overdue", "oil_overdue"}
+    tasks = story.ask("SELECT kind FROM task ORDER BY kind")
+    assert [task["kind"] for task in tasks] == ["battery_replacement", "oil_service"]
+    before = story.everything()
+    engine.run_clock(now)
+    assert story.everything() == before
+
+
+def test_a_replaced_battery_clears_the_alarm_and_keeps_the_visit(story, make_meter, now):
+    old = {"battery_type": "alkaline_6v", "battery_replaced_on": date(2024, 1, 1)}
+    story.register(make_meter("M1", **old))
+    engine = Engine(story.database)
+    engine.run_clock(now)
+    story.register(make_meter("M1", **{**old, "battery_replaced_on": now.date()}))
+    engine.run_clock(now + HOUR)
+    [alarm] = story.alarms("battery_overdue")
+    assert (alarm["state"], alarm["ended_at"]) == ("cleared_unacked", now + HOUR)
+    assert [task["state"] for task in story.ask("SELECT state FROM task")] == ["planned"]
+
+
+def test_while_one_engine_looks_at_the_clock_another_one_leaves_it_alone(story, make_meter, now):
+    story.register(make_meter("M1", battery_type="alkaline_6v", battery_replaced_on=date(2024, 1, 1)))
+    engine = Engine(story.database)
+    with story.database.transaction() as transaction:
+        transaction.execute("SELECT pg_advisory_xact_lock(7064703)")
+        assert engine.run_clock(now).alarms_opened == 0
+    assert engine.run_clock(now).alarms_opened == 1
+
+
+def test_obligations_and_their_tasks_are_planned_once(story, make_meter, now):
+    story.register(
+        make_meter("M1", reading_class="daily"),
+        make_meter("M2", reading_class="twice_monthly"),
+        make_meter("M3", customer_kind="residential"),
+    )
+    engine = Engine(story.database)
+    done = engine.plan_everywhere(now)
+    assert (done.obligations, done.tasks) == (6, 6)
+    rows = story.ask(
+        "SELECT o.customer, o.kind, o.period_start, o.period_end, t.due_on, t.state FROM obligation o "
+        "JOIN task t USING (obligation_id) WHERE o.kind = 'safety_inspection' ORDER BY o.customer"
+    )
+    assert [(r["customer"], r["period_start"], r["period_end"]) for r in rows] == [
+        ("Hotel M1", date(2026, 11, 1), date(2026, 11, 30)),
+        ("Hotel M2", date(2026, 1, 1), date(2026, 12, 31)),
+    ]
+    assert all(now.date() <= row["due_on"] <= row["period_end"] for row in rows)
+    again = engine.plan_everywhere(now)
+    assert (again.obligations, again.tasks) == (0, 0)
+    # A new month owes the monthly ones again; the year's inspection is still the same.
+    december = engine.plan_everywhere(now + timedelta(days=15))
+    assert (december.obligations, december.tasks) == (5, 5)
+
+
+def test_an_obligation_that_lost_its_task_gets_one(story, make_meter, now):
+    story.register(make_meter("M1"))
+    engine = Engine(story.database)
+    engine.plan_everywhere(now)
+    with story.database.transaction() as transaction:
+        transaction.execute("DELETE FROM task WHERE kind = 'record_check'")
+    done = engine.plan_everywhere(now)
+    assert (done.obligations, done.tasks) == (0, 1)
+
+
+def test_the_loop_works_off_what_there_is_plans_and_leaves_a_heartbeat(story, one_meter, now):
+    story.arrive(one_meter, now, HOUR, flow_m3h=[170.0])
+    loop = Loop(Engine(story.database), story.database)
+    assert loop.step(now + HOUR) is True
+    assert loop.step(now + HOUR) is False
+    assert (loop.figures.readings, loop.figures.alarms_opened, loop.figures.obligations) == (1, 1, 3)
+    [beat] = story.ask("SELECT * FROM service_heartbeat")
+    assert (beat["service"], beat["started_at"], beat["beat_at"]) == ("engine", now + HOUR, now + HOUR)
+    assert (beat["figures"]["alarms_opened"], beat["figures"]["waiting"], beat["figures"]["lag_s"]) == (
+        1,
+        0,
+        0.0,
+    )
+
+
+def test_the_loop_plans_again_on_a_new_day_and_for_a_new_meter(story, make_meter, now):
+    story.register(make_meter("M1"))
+    loop = Loop(Engine(story.database), story.database)
+    loop.step(now)
+    loop.step(now + HOUR)
+    assert loop.figures.obligations == 3
+    story.register(make_meter("M2"))
+    loop.step(now + 2 * HOUR)
+    assert loop.figures.obligations == 6
+    loop.step(now + timedelta(days=15))
+    assert loop.figures.obligations == 12
+
+
+def test_the_loop_runs_until_it_is_told_to_stop(story, one_meter, now):
+    story.arrive(one_meter, now, HOUR, flow_m3h=[170.0])
+    stop = threading.Event()
+    steps = []
+
+    def clock():
+        steps.append(1)
+        if len(steps) == 3:
+            stop.set()
+        return now
+
+    Engine(story.database).run_forever(stop, clock, Rhythm(idle_wait_s=0.0))
+    assert len(steps) == 3
+    assert len(story.alarms()) == 1
+
+
+def test_the_loop_outlives_a_database_that_is_away(now):
+    """Nothing listens there; the loop backs off and obeys the stop."""
+    away = Database("postgresql://nobody@127.0.0.1:1/nothing", connect_timeout_s=1)
+    stop = threading.Event()
+
+    def clock():
+        stop.set()
+        return now
+
+    loop = Loop(Engine(away), away)
+    loop.run(stop, clock)
+    assert loop.figures.cycles == 0
