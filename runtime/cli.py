@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from ingest.exceptions import IngestError
+from runtime.cli_simulate import simulate
 from runtime.exceptions import RuntimeFailure
-from runtime.logs import configure_logs
-from runtime.settings import Settings, load_settings
+from runtime.startup import start
 from storage.exceptions import StorageError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 registry = typer.Typer(help="The registry of meters.", no_args_is_help=True)
 app.add_typer(registry, name="registry")
+app.command()(simulate)
 
 Meters = Annotated[Path, typer.Option("--meters", help="Registry CSV.", exists=True, dir_okay=False)]
 
@@ -36,18 +37,12 @@ def main() -> None:
         sys.exit(1)
 
 
-def _settings() -> Settings:
-    settings = load_settings()
-    configure_logs(settings.log_format, settings.log_level)
-    return settings
-
-
 @app.command()
 def migrate() -> None:
     """Bring the database to the newest version; safe to repeat."""
     from runtime.commands.migrate import run_migrate  # noqa: PLC0415 (each command loads its own)
 
-    run_migrate(_settings())
+    run_migrate(start())
 
 
 @app.command()
@@ -55,7 +50,39 @@ def ingest() -> None:
     """Take telemetry from MQTT, commit it, and only then acknowledge it."""
     from runtime.commands.ingest import run_ingest  # noqa: PLC0415
 
-    run_ingest(_settings())
+    run_ingest(start())
+
+
+@app.command()
+def engine() -> None:
+    """Run the checks on what arrives, and turn findings into alarms and tasks."""
+    from runtime.commands.engine import run_engine  # noqa: PLC0415
+
+    run_engine(start())
+
+
+@app.command()
+def api() -> None:
+    """Serve the HTTP interface and the console."""
+    from runtime.commands.api import run_api  # noqa: PLC0415
+
+    run_api(start())
+
+
+@app.command()
+def demo(
+    for_s: Annotated[
+        float | None, typer.Option("--for", help="Stop by itself after SECONDS.", min=20)
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write what was found as JSON.")] = None,
+    meters: Annotated[int, typer.Option(help="How many meters to simulate.", min=1)] = 60,
+    days: Annotated[float, typer.Option(help="How much history to play.", min=1, max=80)] = 14.0,
+    seed: Annotated[int, typer.Option(help="Same seed, same fleet and faults.")] = 1,
+) -> None:
+    """Run the whole system on embedded parts with simulated meters."""
+    from runtime.commands.demo import DemoOptions, run_demo  # noqa: PLC0415
+
+    run_demo(start(), DemoOptions(for_s=for_s, report=report, meters=meters, days=days, seed=seed))
 
 
 @registry.command("import")
@@ -67,7 +94,37 @@ def registry_import(
     """Import meters; every bad row is reported by line, column and reason."""
     from runtime.commands.registry import run_registry_import  # noqa: PLC0415
 
-    run_registry_import(_settings(), path, partial=partial)
+    run_registry_import(start(), path, partial=partial)
+
+
+@app.command()
+def obligations(
+    meters: Meters,
+    first: Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.")],
+    to: Annotated[str, typer.Option("--to", help="Day after the last, YYYY-MM-DD.")],
+    out: Annotated[Path | None, typer.Option(help="CSV to write; standard output without it.")] = None,
+) -> None:
+    """List what has to be inspected and checked, from the registry alone."""
+    from runtime.commands.obligations import obligations as run  # noqa: PLC0415
+
+    raise typer.Exit(run(meters, first, to, out))
+
+
+@app.command()
+def check(
+    readings: Annotated[Path, typer.Argument(help="CSV or Parquet.", exists=True, dir_okay=False)],
+    meters: Meters,
+    file_map: Annotated[
+        Path | None, typer.Option("--map", help="Names the file's columns.", exists=True, dir_okay=False)
+    ] = None,
+    tz: Annotated[str | None, typer.Option(help="Time zone of times without an offset.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Findings CSV; standard output without it.")] = None,
+    now: Annotated[str | None, typer.Option(help="Judge due dates as of this time.")] = None,
+) -> None:
+    """Run every check on a file, with no database and no broker."""
+    from runtime.commands.check import check as run  # noqa: PLC0415
+
+    raise typer.Exit(run(readings, meters, file_map, tz, out, now))
 
 
 if __name__ == "__main__":

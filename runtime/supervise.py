@@ -51,10 +51,13 @@ class Supervisor:
         return child
 
     def revive(self) -> None:
-        """Start again what died. Raises RuntimeFailure for one that dies again and again."""
+        """Start again what died; who left in good order stays away.
+
+        Raises RuntimeFailure for one that dies again and again.
+        """
         for child in self.children.values():
             code = child.process.poll()
-            if code is None:
+            if code in (None, 0):
                 continue
             if child.restarts >= _MOST_RESTARTS:
                 msg = f"{child.name} died {child.restarts} times, see {self._log_path(child.name)}"

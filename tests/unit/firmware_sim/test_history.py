@@ -35,7 +35,7 @@ def healthy() -> tuple[Population, ReadingBatch]:
 
 def same(one: ReadingBatch, two: ReadingBatch) -> bool:
     return all(
-        np.array_equal(getattr(one, f.name), getattr(two, f.name), equal_nan=f.type != "x")
+        np.array_equal(getattr(one, f.name), getattr(two, f.name), equal_nan=True)
         for f in fields(ReadingBatch)
     )
 

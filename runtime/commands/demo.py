@@ -1,0 +1,232 @@
+"""`meterwarden demo`: the whole system on embedded parts, and what it found held against the truth."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from runtime.commands.registry import load_registry
+from runtime.demo_report import alarmed_pairs, database_figures, score, work_left
+from runtime.embedded_broker import EmbeddedBroker, free_port
+from runtime.embedded_database import EmbeddedDatabase
+from runtime.exceptions import RuntimeFailure
+from runtime.parts import stop_on_signals
+from runtime.settings import Settings
+from runtime.supervise import Supervisor, wait_until
+from storage.database import Database
+from storage.migrate import migrate
+from storage.registry import upsert_meters
+
+_PROGRESS_S = 2.0
+_READY_TIMEOUT_S = 60.0
+_SETTLE_TIMEOUT_S = 60.0
+#: Without a bound the history is played in this time, and then the present begins.
+_HISTORY_S = 40.0
+#: Share of a bounded demo in which the history is played; the rest is real time and settling.
+_HISTORY_SHARE = 0.6
+#: Kept free at the end of a bounded demo: the rest arrives, the last checks run.
+_SETTLE_S = 5.0
+_DATABASE = "meterwarden_demo"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """What the command line says."""
+
+    for_s: float | None = None
+    report: Path | None = None
+    meters: int = 60
+    days: float = 14.0
+    seed: int = 1
+
+
+@dataclass(slots=True)
+class Demo:
+    """One run of the demo."""
+
+    settings: Settings
+    options: DemoOptions
+    directory: Path
+    stop: threading.Event
+    database: Database
+    supervisor: Supervisor
+    console_url: str
+    #: When the simulated history ends and the present begins, RFC 3339.
+    end: str
+    began_s: float = field(default_factory=time.monotonic)
+
+
+def run_demo(settings: Settings, options: DemoOptions) -> None:
+    """Run until told to stop, or for as long as the options say; leaves no process behind."""
+    stop = stop_on_signals()
+    began_s, end = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    directory = settings.data_dir.resolve() / "demo"
+    directory.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        say("1/4", "starting the broker and the database")
+        broker = stack.enter_context(EmbeddedBroker(directory))
+        database = Database(_demo_database_url(settings, stack))
+        stack.callback(database.close)
+        migrate(database)
+        port = settings.http_port if _is_free(settings.http_port) else free_port()
+        supervisor = Supervisor(_environment(broker, database, settings, port), directory)
+        stack.callback(supervisor.stop_all)
+        console_url = f"http://127.0.0.1:{port}/"
+        demo = Demo(settings, options, directory, stop, database, supervisor, console_url, end, began_s)
+        _play(demo)
+
+
+def say(step: str, sentence: str) -> None:
+    """Tell the person at the terminal how far the demo is."""
+    typer.echo(f"[{step}] {sentence}")
+
+
+def _play(demo: Demo) -> None:
+    say("2/4", f"registering {demo.options.meters} simulated meters")
+    _register(demo)
+    say("3/4", "starting ingest, engine and api")
+    for name in ("ingest", "engine", "api"):
+        demo.supervisor.start(name, [name])
+    wait_until(lambda: demo.stop.is_set() or _is_ready(demo.console_url), _READY_TIMEOUT_S, "readiness")
+    if demo.stop.is_set():
+        return
+    bound_s = _left_s(demo)
+    history_s = _HISTORY_S if bound_s is None else bound_s * _HISTORY_SHARE
+    say("4/4", f"playing {demo.options.days:g} days of telemetry in {history_s:.0f} s, faults included")
+    typer.echo(f"      console: {demo.console_url}   (Ctrl-C stops everything)")
+    demo.supervisor.start("simulate", _simulate_arguments(demo, history_s))
+    _watch(demo)
+    _finish(demo)
+
+
+def _register(demo: Demo) -> None:
+    registry, truth = demo.directory / "meters.csv", demo.directory / "truth.json"
+    arguments = ["simulate", "--files-only", "--registry-out", str(registry), "--truth", str(truth)]
+    files = demo.supervisor.start("registry", [*arguments, *_fleet_arguments(demo)])
+    if files.process.wait(_READY_TIMEOUT_S) != 0:
+        msg = f"the simulator cannot make its fleet, see {demo.directory / 'registry.log'}"
+        raise RuntimeFailure(msg)
+    demo.supervisor.children.pop("registry")
+    with demo.database.transaction() as transaction:
+        upsert_meters(transaction, load_registry(registry).meters)
+
+
+def _watch(demo: Demo) -> None:
+    """Say every few seconds how far it is, and revive what dies."""
+    while not demo.stop.wait(_PROGRESS_S):
+        demo.supervisor.revive()
+        seconds = time.monotonic() - demo.began_s
+        figures = database_figures(demo.database)
+        alarms, tasks = sum(figures["alarms_by_check"].values()), sum(figures["tasks_by_kind"].values())
+        typer.echo(
+            f"      {seconds:4.0f} s  {figures['stored']:>8,} readings  {figures['refused']:>4} refused  "
+            f"{alarms:>4} alarms  {tasks:>4} tasks"
+        )
+        if demo.supervisor.children["simulate"].process.poll() == 0:
+            return
+
+
+def _finish(demo: Demo) -> None:
+    """Let what is on its way arrive, then hold the alarms against the truth."""
+    typer.echo("      stopping the meters, letting the rest arrive")
+    demo.supervisor.stop("simulate")
+    wait_until(lambda: work_left(demo.database) == 0, _SETTLE_TIMEOUT_S, "an empty work list")
+    for name in ("ingest", "engine"):
+        demo.supervisor.stop(name)
+    report = _report(demo)
+    found, truth = sum(report["found"].values()), sum(report["truth"].values())
+    typer.echo(
+        f"      {report['published']:,} published, {report['stored']:,} stored, {report['duplicates']:,} twice; "
+        f"{found} of {truth} injected faults alarmed, {report['false_alarms']} false alarms"
+    )
+    if demo.options.report is not None:
+        demo.options.report.write_text(
+            json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
+        typer.echo(f"      report: {demo.options.report}")
+
+
+def _report(demo: Demo) -> dict[str, Any]:
+    sent = json.loads((demo.directory / "sent.json").read_text("utf-8"))
+    expected = json.loads((demo.directory / "truth.json").read_text("utf-8"))["expected"]
+    return {
+        "published": sent["published"],
+        **database_figures(demo.database),
+        **asdict(score(expected, alarmed_pairs(demo.database))),
+        "simulator": sent,
+        "seconds": round(time.monotonic() - demo.began_s, 1),
+        "console_url": demo.console_url,
+    }
+
+
+def _fleet_arguments(demo: Demo) -> list[str]:
+    options = demo.options
+    return [
+        *("--meters", str(options.meters), "--days", str(options.days), "--seed", str(options.seed)),
+        *("--end", demo.end),
+    ]
+
+
+def _simulate_arguments(demo: Demo, history_s: float) -> list[str]:
+    speed = demo.options.days * 86400 / history_s
+    report = str(demo.directory / "sent.json")
+    bound_s = _left_s(demo)
+    return [
+        "simulate",
+        *_fleet_arguments(demo),
+        *("--speed", f"{speed:.3f}", "--live", "--report", report),
+        *([] if bound_s is None else ["--for", f"{bound_s:.1f}"]),
+    ]
+
+
+def _left_s(demo: Demo) -> float | None:
+    """Give how long the meters may go on, so that the rest can arrive within the demo's time."""
+    if demo.options.for_s is None:
+        return None
+    passed_s = time.monotonic() - demo.began_s
+    return max(1.0, demo.options.for_s - passed_s - _SETTLE_S)
+
+
+def _demo_database_url(settings: Settings, stack: ExitStack) -> str:
+    """Give the URL of the settings' database, or of a fresh one on the embedded server."""
+    if settings.database_url:
+        return settings.database_url
+    url = stack.enter_context(EmbeddedDatabase(settings.data_dir.resolve() / "postgres"))
+    server = Database(url)
+    with server.session() as connection, connection.cursor() as cursor:
+        cursor.execute(f"DROP DATABASE IF EXISTS {_DATABASE} WITH (FORCE)")
+        cursor.execute(f"CREATE DATABASE {_DATABASE}")
+    return url.replace("/postgres?", f"/{_DATABASE}?")
+
+
+def _environment(broker: EmbeddedBroker, database: Database, settings: Settings, port: int) -> dict[str, str]:
+    return {
+        "METERWARDEN_DATABASE_URL": database.url,
+        "METERWARDEN_MQTT_URL": broker.url if settings.mqtt_v5 else broker.url_v3,
+        "METERWARDEN_MQTT_VERSION": str(settings.mqtt_version),
+        "METERWARDEN_HTTP_HOST": "127.0.0.1",
+        "METERWARDEN_HTTP_PORT": str(port),
+    }
+
+
+def _is_ready(console_url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{console_url}readyz", timeout=2) as answer:  # noqa: S310 (our own)
+            return bool(answer.status == 200)  # noqa: PLR2004 (HTTP OK)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
