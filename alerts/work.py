@@ -103,12 +103,17 @@ def plan_cycle(
 def blocks(transaction: Transaction, plan: Plan, most_readings: int) -> Iterator[tuple[Rows, ReadingBatch]]:
     """Yield the plan's readings in blocks of whole meters, each with the meters' positions.
 
-    A block has at most `most_readings` readings, or those of one meter.
+    What goes on from a carried state is one block: the claim bounds it. Whole histories are
+    counted first; a block has at most `most_readings` of them, or those of one meter.
     """
-    if len(plan) == 0:
-        return
-    row = transaction.row(_SQL["readings_count"], _parameters(plan)) or {}
-    for part in _slices(np.array(row["readings"], dtype=np.int64), most_readings):
+    whole = plan.after_us == _BEGINNING_US
+    going_on, from_start = np.flatnonzero(~whole), np.flatnonzero(whole)
+    parts = [going_on] if len(going_on) else []
+    if len(from_start):
+        row = transaction.row(_SQL["readings_count"], _parameters(plan.take(from_start))) or {}
+        sizes = np.array(row["readings"], dtype=np.int64)
+        parts += [from_start[part] for part in _slices(sizes, most_readings)]
+    for part in parts:
         yield part, _read(transaction, plan.take(part))
 
 

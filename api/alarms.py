@@ -78,7 +78,9 @@ class Acknowledgement(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    actor: str = Field("api", min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$", description="Who does it")
+    actor: str = Field(
+        "api", min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$", description="Who does it"
+    )
     note: str | None = Field(None, max_length=1000, pattern=r"^[^\x00]*$")
 
 
@@ -156,7 +158,9 @@ def acknowledge_now(
         transaction.rows(SQL["alarm_lock"], {"alarm_id": alarm_id})
         before = fetch_alarm(transaction, alarm_id)
         if if_match is not None and not matches(if_match, etag(before)):
-            raise ProblemError(HTTPStatus.PRECONDITION_FAILED, "The alarm has changed since it was read; read again.")
+            raise ProblemError(
+                HTTPStatus.PRECONDITION_FAILED, "The alarm has changed since it was read; read again."
+            )
         outcome = acknowledge(transaction, alarm_id, actor, service.now(), note)
         if isinstance(outcome, NotPossible):
             detail = f"Alarm {alarm_id} cannot be acknowledged: {outcome.reason}."
@@ -191,4 +195,6 @@ def etag(alarm: AlarmDetail) -> str:
 
 def matches(header: str | None, tag: str) -> bool:
     """Tell whether an If-Match or If-None-Match header names this ETag."""
-    return header is not None and (header.strip() == "*" or tag in [part.strip() for part in header.split(",")])
+    return header is not None and (
+        header.strip() == "*" or tag in [part.strip() for part in header.split(",")]
+    )

@@ -22,7 +22,8 @@ def create_app(database: Database, *, token: str | None, now: Callable[[], datet
     """Make the API and the console over one database.
 
     With a `token` every request but `/healthz` has to show it; without one the application serves
-    only this machine's own host names, and the caller binds it to 127.0.0.1. Raises ValueError for an empty token.
+    only this machine's own host names, and the caller binds it to 127.0.0.1. Raises ValueError for an empty
+    token.
     """
     if token == "":
         msg = "an empty token protects nothing; give one, or None"

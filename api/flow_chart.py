@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 from fleet.policy import DEFAULT_POLICY, Policy
@@ -47,17 +48,22 @@ def bucket_s(span: timedelta, most: int = MOST_BUCKETS) -> int:
     return max(1, math.ceil(span.total_seconds() / most))
 
 
-def register_means(buckets: Sequence[Bucket]) -> list[float | None]:
-    """Give the mean flow, m³/h, since the bucket before, from the register; None where unknown.
+def register_means(buckets: Sequence[Bucket], window_s: float, gap_s: float) -> list[float | None]:
+    """Give each bucket the mean flow, m³/h, of its clock-aligned window, from the register.
 
-    A register that went backwards has no mean: an exchanged meter is no flow.
+    A register counts in steps, often of 1 m³, so a mean needs a window that is wide beside a step.
+    None where unknown: a register that went backwards (an exchanged meter) or stands after a gap
+    says nothing of the flow.
     """
     means: list[float | None] = []
     before: Bucket | None = None
-    for bucket in buckets:
-        means.append(None if before is None else _mean(before, bucket))
-        if bucket.volume is not None:
-            before = bucket
+    for _window, found in groupby(buckets, key=lambda bucket: bucket.first_at.timestamp() // window_s):
+        group = list(found)
+        known = [bucket for bucket in group if bucket.volume is not None]
+        if known and (before is None or _seconds(before, known[0]) > gap_s):
+            before = known[0]
+        means += [_mean(before, known[-1]) if known and before else None] * len(group)
+        before = known[-1] if known else before
     return means
 
 
@@ -67,26 +73,32 @@ def silent_after_s(interval_s: float | None, policy: Policy = DEFAULT_POLICY) ->
     return max(policy.silent_after_intervals * interval, float(policy.silent_after_at_least_s))
 
 
-def series(buckets: Sequence[Bucket], gap_s: float) -> dict[str, list[Any]]:
+def series(buckets: Sequence[Bucket], gap_s: float, policy: Policy = DEFAULT_POLICY) -> dict[str, list[Any]]:
     """Lay the buckets out as the chart's columns; a row of nulls breaks the lines at each gap.
 
     Times are seconds since 1970. `invalid` is 0 at buckets of dropout frames only, null elsewhere.
     """
-    rows: list[list[float | None]] = []
-    for bucket, mean in zip(buckets, register_means(buckets), strict=True):
-        at = bucket.middle.timestamp()
-        if rows and at - (rows[-1][0] or 0.0) > gap_s:
-            rows.append([(rows[-1][0] or 0.0) + gap_s / 2, None, None, None, None])
-            mean = None  # noqa: PLW2901 (a mean over a gap would be drawn as if it were known)
-        rows.append([at, bucket.low, bucket.high, mean, 0.0 if bucket.is_invalid else None])
+    rows: list[tuple[float | None, ...]] = []
+    last_s: float | None = None
+    for bucket, mean in zip(buckets, register_means(buckets, policy.mean_window_s, gap_s), strict=True):
+        at_s = bucket.middle.timestamp()
+        if last_s is not None and at_s - last_s > gap_s:
+            rows.append(((last_s + at_s) / 2, None, None, None, None))
+        rows.append((at_s, bucket.low, bucket.high, mean, 0.0 if bucket.is_invalid else None))
+        last_s = at_s
     names = ("time", "low", "high", "mean", "invalid")
-    return {name: [row[at] for row in rows] for at, name in enumerate(names)}
+    return {name: [row[column] for row in rows] for column, name in enumerate(names)}
 
 
 def _mean(before: Bucket, bucket: Bucket) -> float | None:
-    if bucket.volume is None or before.volume is None:
+    if bucket.volume is None or before.volume is None or bucket.volume < before.volume:
         return None
-    if bucket.volume_at is None or before.volume_at is None or bucket.volume < before.volume:
-        return None
-    hours = (bucket.volume_at - before.volume_at).total_seconds() / _SECONDS_PER_HOUR
-    return (bucket.volume - before.volume) / hours if hours > 0 else None
+    seconds = _seconds(before, bucket)
+    return (bucket.volume - before.volume) / seconds * _SECONDS_PER_HOUR if seconds > 0 else None
+
+
+def _seconds(before: Bucket, bucket: Bucket) -> float:
+    """Count from one bucket's register to another's, s; both have one."""
+    if bucket.volume_at is None or before.volume_at is None:
+        return 0.0
+    return (bucket.volume_at - before.volume_at).total_seconds()

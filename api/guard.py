@@ -70,7 +70,9 @@ class Guard:
             _LOG.exception("request failed: %s %s", request.method, request.url.path)
             if started:
                 raise
-            error = ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here; it was logged.")
+            error = ProblemError(
+                HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here; it was logged."
+            )
             await problem(request, error)(scope, receive, send_with_headers)
 
 

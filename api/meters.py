@@ -65,7 +65,9 @@ class MeterOut(BaseModel):
     contact: str | None
     phone: str | None
     rated_range: RatedRange
-    online: bool | None = Field(description="What the meter's retained status said last; null before the first")
+    online: bool | None = Field(
+        description="What the meter's retained status said last; null before the first"
+    )
     boot: int | None = Field(description="Number of the meter's last start")
     firmware: str | None
     evaluated_through: datetime | None = Field(description="Device time of the newest reading checked")

@@ -71,7 +71,9 @@ class FigureCollector(Collector):
         yield _gauge(
             "tasks_open", "Tasks neither verified nor cancelled.", ["kind", "state"], figures.tasks, "tasks"
         )
-        yield _one("engine_backlog_rows", "Batches that the engine has not evaluated.", figures.backlog["rows"])
+        yield _one(
+            "engine_backlog_rows", "Batches that the engine has not evaluated.", figures.backlog["rows"]
+        )
         oldest = figures.backlog["oldest_at"]
         age_s = 0.0 if oldest is None else (figures.now - oldest).total_seconds()
         yield _one("engine_backlog_age_seconds", "Age of the oldest batch not evaluated.", age_s)

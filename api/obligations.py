@@ -38,7 +38,9 @@ class ObligationOut(BaseModel):
     reading_class: str
     period_start: date
     period_end: date = Field(description="Last day of the period")
-    status: ObligationStatus = Field(description="kept: its task is done; missed: the period is over; else open")
+    status: ObligationStatus = Field(
+        description="kept: its task is done; missed: the period is over; else open"
+    )
     task_id: int | None = Field(description="Null where no task was made, which does not make it less due")
 
 
@@ -58,7 +60,14 @@ def list_obligations(
 ) -> Page[ObligationOut]:
     """List obligations by number."""
     cursor = decode_cursor(after, integer) or [0]
-    wanted = {"company": company, "customer": customer, "kind": kind, "status": status, "from": start, "to": to}
+    wanted = {
+        "company": company,
+        "customer": customer,
+        "kind": kind,
+        "status": status,
+        "from": start,
+        "to": to,
+    }
     with service.reading() as transaction:
         rows = fetch_obligations(transaction, service.now(), limit + 1, cursor[0], **wanted)
     return Page[ObligationOut](**paged(request, response, rows, limit, lambda row: [row["obligation_id"]]))

@@ -11,13 +11,14 @@ from typing import Annotated, Any, Generic, TypeVar
 from fastapi import Query, Request, Response
 from pydantic import BaseModel, Field
 
-from api.problems import invalid
+from api.problems import invalid_query
 from storage.database import Row
 
 Item = TypeVar("Item")
 Cursor = list[Any]
 
 LARGEST_PAGE = 1000
+_NO_CURSOR = ("after", "is no cursor of this list")
 Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Items per page")]
 After = Annotated[str | None, Query(max_length=200, description="Cursor: taken from `next`, never made up")]
 
@@ -46,7 +47,7 @@ def decode_cursor(text: str | None, *parsers: Callable[[Any], Any]) -> Cursor | 
         values = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         return [parse(value) for parse, value in zip(parsers, values, strict=True)]
     except (ValueError, TypeError, binascii.Error) as error:
-        raise invalid("query", "after", "is no cursor of this list") from error
+        raise invalid_query(*_NO_CURSOR) from error
 
 
 def paged(

@@ -103,9 +103,9 @@ def database_away() -> ProblemError:
     )
 
 
-def invalid(place: str, name: str, detail: str) -> ProblemError:
-    """Say which one value of a request cannot be taken; `place` is path, query or body."""
-    errors = [{"in": place, "name": name, "detail": detail}]
+def invalid_query(name: str, detail: str) -> ProblemError:
+    """Say which one value of the query cannot be taken."""
+    errors = [{"in": "query", "name": name, "detail": detail}]
     return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name}: {detail}", errors=errors)
 
 

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from api.meters import fetch_meter
 from api.paging import After, Limit, Page, decode_cursor, integer, paged
-from api.problems import PROBLEMS, invalid
+from api.problems import PROBLEMS, invalid_query
 from api.service import SQL, ServiceOf
 from fleet.wire import ID_PATTERN, VALVES, status_codes
 from storage.database import Row, Transaction
@@ -20,6 +20,7 @@ router = APIRouter(prefix="/api/v1/readings", tags=["readings"], responses=PROBL
 #: A meter's clock may run ahead of ours by this much before ingest refuses its readings.
 CLOCK_AHEAD = timedelta(minutes=10)
 _DEFAULT_SPAN = timedelta(days=1)
+_WRONG_WAY_ROUND = ("from", "must lie before `to`")
 
 
 class ReadingOut(BaseModel):
@@ -49,8 +50,12 @@ def list_readings(
     response: Response,
     service: ServiceOf,
     meter_id: Annotated[str, Query(pattern=f"^{ID_PATTERN}$", description="Whose readings")],
-    start: Annotated[AwareDatetime | None, Query(alias="from", description="Default: a day before `to`")] = None,
-    to: Annotated[AwareDatetime | None, Query(description="Not included; default: now, and 10 minutes")] = None,
+    start: Annotated[
+        AwareDatetime | None, Query(alias="from", description="Default: a day before `to`")
+    ] = None,
+    to: Annotated[
+        AwareDatetime | None, Query(description="Not included; default: now, and 10 minutes")
+    ] = None,
     limit: Limit = 100,
     after: After = None,
 ) -> Page[ReadingOut]:
@@ -58,7 +63,7 @@ def list_readings(
     end = to or service.now() + CLOCK_AHEAD
     begin = start or end - _DEFAULT_SPAN
     if begin >= end:
-        raise invalid("query", "from", "must lie before `to`")
+        raise invalid_query(*_WRONG_WAY_ROUND)
     cursor = decode_cursor(after, parse_time, integer) or [None, None]
     with service.reading() as transaction:
         meter_key = fetch_meter(transaction, meter_id)["meter_key"]
@@ -92,7 +97,11 @@ def as_wire(row: Row) -> Row:
     """Spell valve and status as the wire does."""
     valve, bits = row["valve"], row["status_bits"]
     known = valve is not None and 0 <= valve < len(VALVES)
-    return {**row, "valve": VALVES[valve] if known else None, "status": None if bits is None else status_codes(bits)}
+    return {
+        **row,
+        "valve": VALVES[valve] if known else None,
+        "status": None if bits is None else status_codes(bits),
+    }
 
 
 def parse_time(value: Any) -> datetime:

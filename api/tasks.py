@@ -50,7 +50,9 @@ def list_tasks(
     kind: TaskKind | None = None,
     company: Annotated[str | None, Query(pattern=f"^{ID_PATTERN}$")] = None,
     meter_id: Annotated[str | None, Query(pattern=f"^{ID_PATTERN}$")] = None,
-    overdue: bool | None = None,
+    overdue: Annotated[
+        bool | None, Query(description="Only those that are, or only those that are not")
+    ] = None,
     limit: Limit = 100,
     after: After = None,
 ) -> Page[TaskOut]:

@@ -21,6 +21,8 @@ _BACKOFF_S = (0.5, 10.0)
 _CONNECT_TIMEOUT_S = 5.0
 _CONNACK_TIMEOUT_S = 15.0
 _KEEPALIVE_S = 30
+#: Packets read in one turn at most, so that sending has its turn too.
+_MOST_PACKETS = 200
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _VERSIONS = {3: MQTTProtocolVersion.MQTTv311, 5: MQTTProtocolVersion.MQTTv5}
 
@@ -144,14 +146,25 @@ class MqttLink:
         if self._client is None:
             self._try_to_connect(timeout_s)
         if self._client is not None:
-            code = self._client.loop(timeout_s)
-            if code != mqtt.MQTT_ERR_SUCCESS:
-                self._lose(self._refusal or mqtt.error_string(code))
-            elif not self._up and self._clock() > self._give_up_at_s:
-                self._lose("the broker does not answer")
+            self._turn(self._client, timeout_s)
         events = list(self._events)
         self._events.clear()
         return events
+
+    def _turn(self, client: mqtt.Client, timeout_s: float) -> None:
+        """Let paho work; it may read no more than one packet at a time, so as long as any comes."""
+        code = client.loop(timeout_s)
+        for _ in range(_MOST_PACKETS):
+            before = len(self._events)
+            if code != mqtt.MQTT_ERR_SUCCESS or not before:
+                break
+            code = client.loop(0.0)
+            if len(self._events) == before:
+                break
+        if code != mqtt.MQTT_ERR_SUCCESS:
+            self._lose(self._refusal or mqtt.error_string(code))
+        elif not self._up and self._clock() > self._give_up_at_s:
+            self._lose("the broker does not answer")
 
     def send(self, topic: str, payload: bytes, *, retain: bool) -> int | None:
         """Send with QoS 1; gives the packet id, None where the connection is down."""

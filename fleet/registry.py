@@ -97,16 +97,17 @@ def _read_row(row: dict[str | Any, Any], line: int) -> tuple[Meter | None, list[
             values[name] = _PARSERS[name](text)
         except ValueError as reason:
             errors.append(RegistryError(line, name, str(reason)))
-    errors += [RegistryError(line, column, reason) for column, reason in _contradictions(values)]
+    bad = {error.column for error in errors}
+    errors += [RegistryError(line, column, reason) for column, reason in _contradictions(values, bad)]
     return (None if errors else Meter(**values)), errors
 
 
-def _contradictions(row: dict[str, Any]) -> list[tuple[str, str]]:
+def _contradictions(row: dict[str, Any], bad: set[str]) -> list[tuple[str, str]]:
     wrong: list[tuple[str, str]] = []
     qmin, qmax = row.get("qmin"), row.get("qmax", QMAX_M3H.get(row.get("g_size", "")))
     if qmin is not None and qmax is not None and qmin >= qmax:
         wrong.append(("qmin", f"{qmin:g} is not below qmax {qmax:g}"))
-    if qmax is None:
+    if qmax is None and not bad & {"g_size", "qmax"}:
         wrong.append(("qmax", "is required where g_size is empty or in no table"))
     digits, step = row.get("register_digits"), row.get("register_step")
     if digits is not None and step is not None and step >= 10.0**digits:

@@ -25,7 +25,8 @@ _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
 _COUNTER = r"^[0-9]{1,18}$"
 _TIME = (
     r"^(?P<year>[0-9]{4})[-/](?P<month>[0-9]{1,2})[-/](?P<day>[0-9]{1,2})"
-    r"(?:[ T]+(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{1,2})(?::(?P<second>[0-9]{1,2})(?:\.(?P<fraction>[0-9]{1,9}))?)?)?"
+    r"(?:[ T]+(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{1,2})"
+    r"(?::(?P<second>[0-9]{1,2})(?:\.(?P<fraction>[0-9]{1,9}))?)?)?"
     r" ?(?P<offset>Z|[+-][0-9]{2}:?[0-9]{2})?$"
 )
 #: How exports write "nothing", besides an empty field.
@@ -91,13 +92,13 @@ def statuses(column: Any) -> Parsed:
     return _by_word(column, bits, ", ".join(STATUS_CODES))
 
 
-def identifiers(column: Any) -> tuple[Parsed, list[str]]:
+def identifiers(column: Any, *, required: bool) -> tuple[Parsed, list[str]]:
     """Read ids as positions in the list of distinct ones, ABSENT where missing."""
     encoded = pc.dictionary_encode(text_of(column))
     encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
     names = encoded.dictionary.to_pylist()
     at = _plain(encoded.indices.cast(pa.int64()), ABSENT)
-    bad = np.array([not is_id(name) for name in names] + [True])
+    bad = np.array([not is_id(name) for name in names] + [required])
     reason = "is not 1 to 64 letters, digits, '_' or '-'; a constant of the map can stand in for it"
     return Parsed(at, bad[at], reason), names
 
@@ -131,8 +132,10 @@ def _text_times(text: Any, zone: ZoneInfo) -> NDArray[np.int64]:
     fraction = _digits(pc.utf8_slice_codeunits(pc.utf8_rpad(parts(found, "fraction"), 6, "0"), 0, 6))
     start = (np.where(year > 0, year, 1970) - 1970) * 12 + np.clip(month, 1, 12) - 1
     days = start.astype("datetime64[M]").astype("datetime64[D]") + (day - 1)
-    real = (days.astype("datetime64[M]").astype(np.int64) == start) & (month >= 1) & (month <= 12)
-    real &= (hour <= 23) & (minute <= 59) & (second <= 60) & (year > 0)  # noqa: PLR2004 (a day's and an hour's)
+    # The 31st of a short month would lie in the next one.
+    real = (days.astype("datetime64[M]").astype(np.int64) == start) & (year > 0)
+    for value, low, high in ((month, 1, 12), (hour, 0, 23), (minute, 0, 59), (second, 0, 60)):
+        real &= (value >= low) & (value <= high)
     clock_s = (hour * 60 + minute) * 60 + second
     local_us = (days.astype(np.int64) * 86_400 + clock_s) * _US_PER_S + fraction
     offset_us, has_offset = _offsets_us(parts(found, "offset"))

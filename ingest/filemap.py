@@ -78,15 +78,14 @@ def parse_map(text: str) -> FileMap:
     if wrong:
         msg = f"{wrong[0]!r} is none of {', '.join(FileMap.__dataclass_fields__)}"
         raise FileError(msg)
-    tables = {name: _table(name, raw.get(name, {})) for name in _TABLES}
+    tables: dict[str, Any] = {name: _table(name, raw.get(name, {})) for name in _TABLES}
     both = sorted(set(tables["columns"]) & {*tables["constants"], *tables["cumulate"]})
     if both:
         msg = f"{both[0]} has a column and something else to come from"
         raise FileError(msg)
     check_tz(raw.get("tz", DEFAULT_TZ))
     _check_encoding(raw.get("encoding", "utf-8"))
-    plain = {name: raw[name] for name in ("tz", "encoding") if name in raw}
-    return FileMap(**tables, **plain)
+    return FileMap(**tables, tz=raw.get("tz", DEFAULT_TZ), encoding=raw.get("encoding", "utf-8"))
 
 
 def check_tz(name: Any) -> ZoneInfo:

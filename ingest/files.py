@@ -134,7 +134,7 @@ class _Rows:
             return np.zeros(len(self.source.line), dtype=np.int64), [constant]
         if name not in self.source.columns:
             return np.full(len(self.source.line), ABSENT), []
-        parsed, names = identifiers(self.source.columns[name])
+        parsed, names = identifiers(self.source.columns[name], required=name == "meter_id")
         self.refuse(parsed.wrong, name, parsed.reason)
         return parsed.values, names
 
@@ -240,7 +240,9 @@ def _load_csv(path: Path, file_map: FileMap) -> _Source:
 
 
 def _header(path: Path, encoding: str) -> list[str]:
-    with csv.open_csv(path, read_options=csv.ReadOptions(use_threads=False, encoding=encoding)) as reader:
+    lenient = csv.ParseOptions(invalid_row_handler=lambda _: "skip")
+    options = csv.ReadOptions(use_threads=False, encoding=encoding)
+    with csv.open_csv(path, read_options=options, parse_options=lenient) as reader:
         names: list[str] = reader.schema.names
     return names
 
@@ -250,10 +252,12 @@ def _wanted(present: list[str], file_map: FileMap) -> dict[str, str]:
     wanted = {**file_map.columns, **file_map.cumulate}
     if file_map is NATIVE:
         wanted = {name: column for name, column in wanted.items() if column in present}
-    missing = [f"{column!r} (for {name})" for name, column in wanted.items() if column not in present]
+    missing = [
+        f"no column {column!r} (for {name})" for name, column in wanted.items() if column not in present
+    ]
     needed = {"ts", "meter_id"} - set(wanted) - set(file_map.constants)
-    missing += [f"one for {name}" for name in sorted(needed)]
+    missing += [f"no column for {name}" for name in sorted(needed)]
     if missing:
-        msg = f"the file has no column {', '.join(missing)}; its columns are {', '.join(present)}"
+        msg = f"the file has {', '.join(missing)}; its columns are {', '.join(present)}"
         raise FileError(msg)
     return wanted

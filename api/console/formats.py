@@ -12,7 +12,7 @@ from babel.numbers import format_decimal, format_percent
 from babel.support import Translations
 
 #: Shown where there is nothing to show.
-NOTHING = "–"
+NOTHING = "\N{EN DASH}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +31,25 @@ class Formats:
         # A code that the catalogue does not know is still better than an empty cell.
         return code if said == key else said
 
+    def note(self, text: str | None) -> str:
+        """Say a note of the journal: the engine's own ones are messages, a person's stay as they are."""
+        return str(self.translations.gettext(text)) if text else NOTHING
+
     def day(self, value: date | None) -> str:
         """Write a date of the calendar."""
         return NOTHING if value is None else str(format_date(value, "medium", locale=self.locale))
 
     def moment(self, value: datetime | None, zone: str) -> str:
         """Write date and time of day in a time zone; `zone_label` says which."""
-        if value is None:
-            return NOTHING
-        local = value.astimezone(ZoneInfo(zone))
-        return f"{format_date(local.date(), 'medium', locale=self.locale)} {format_time(local, 'HH:mm')}"
+        return NOTHING if value is None else f"{self.day_of(value, zone)} {self.time_of_day(value, zone)}"
+
+    def day_of(self, value: datetime, zone: str) -> str:
+        """Write the date that a moment has in a time zone."""
+        return self.day(value.astimezone(ZoneInfo(zone)).date())
+
+    def time_of_day(self, value: datetime, zone: str) -> str:
+        """Write the time of day that a moment has in a time zone."""
+        return str(format_time(value.astimezone(ZoneInfo(zone)), "HH:mm", locale=self.locale))
 
     def zone_label(self, value: datetime, zone: str) -> str:
         """Write a zone's offset at a moment, for example UTC+8."""

@@ -9,6 +9,7 @@ from importlib import resources
 from jinja2.ext import babel_extract
 
 from alerts.alarms.lifecycle import Event, State
+from alerts.alarms.reconcile import CORRECTION, ONSET_CORRECTED
 from alerts.inspections.tasks import TaskState
 from api.console.alarm_pages import ACTOR
 from api.console.meter_pages import Span
@@ -46,6 +47,11 @@ CODES: dict[str, tuple[str, ...]] = {
     "valve": VALVES,
 }
 
+#: What the engine writes into the journal.
+_NOTES = (CORRECTION, ONSET_CORRECTED)
+
+_FUNCTIONS = ("_", "gettext", "ngettext")
+
 #: A message, or its singular and plural.
 Message = str | tuple[str, ...]
 
@@ -53,16 +59,12 @@ Message = str | tuple[str, ...]
 def needed_messages() -> set[Message]:
     """Gather every message that a catalogue has to hold."""
     codes = {f"{kind}.{code}" for kind, of_kind in CODES.items() for code in of_kind}
-    return {*codes, *_of_templates()}
+    return {*codes, *_NOTES, *_of_templates()}
 
 
 def _of_templates() -> Iterator[Message]:
     for path in resources.files("api.console").joinpath("templates").iterdir():
-        found = babel_extract(io.BytesIO(path.read_bytes()), ("_", "gettext", "ngettext"), [], {"silent": "false"})
-        for _line, function, message, _comments in found:
-            if function == "ngettext":
-                yield tuple(part for part in message if part is not None)[:2]
-            elif isinstance(message, str):
-                yield message
-            else:
-                yield next(part for part in message if part is not None)
+        source = io.BytesIO(path.read_bytes())
+        for _line, function, found, _comments in babel_extract(source, _FUNCTIONS, [], {"silent": "false"}):
+            texts = (found,) if isinstance(found, str) else tuple(text for text in found or () if text)
+            yield texts[:2] if function == "ngettext" else texts[0]

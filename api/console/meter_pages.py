@@ -82,13 +82,17 @@ def one_meter(
         last = fetch_last_reading(transaction, key, now)
         found = transaction.rows(_SQL["meter_alarms"], {"meter_key": key, "limit": _RECENT_ALARMS})
         alarms = [with_unit(row) for row in found]
-        context = {
+        context: dict[str, Any] = {
             "meter": meter,
             "last": last,
             "alarms": alarms,
             "journal": fetch_journal(transaction, [row["alarm_id"] for row in alarms]),
             "tasks": fetch_tasks(transaction, now, _TASKS_SHOWN, meter_id=meter_id),
-            "table": flow_table(fetch_buckets(transaction, key, now, span, TABLE_STEPS[span])),
+            "table": flow_table(
+                fetch_buckets(transaction, key, now, span, TABLE_STEPS[span]),
+                TABLE_STEPS[span],
+                gap_after_s(meter["interval_s"], TABLE_STEPS[span]),
+            ),
         }
     active = [row["check"] for row in alarms if row["state"] in ACTIVE]
     status = meter_status(last, meter["rated_range"], meter["interval_s"], active, now)
@@ -111,7 +115,7 @@ def flow(service: ServiceOf, meter_id: MeterId, span: Annotated[Span, Query()] =
     with service.reading() as transaction:
         meter = with_rated_range(fetch_meter(transaction, meter_id))
         buckets = fetch_buckets(transaction, meter["meter_key"], now, span, width)
-    gap_s = max(silent_after_s(meter["interval_s"]), 2 * width.total_seconds())
+    gap_s = gap_after_s(meter["interval_s"], width)
     start = now - LENGTHS[span]
     return JSONResponse(
         {
@@ -140,10 +144,13 @@ def fetch_buckets(
     return [Bucket(**row) for row in rows]
 
 
-def flow_table(buckets: list[Bucket]) -> list[Row]:
+def gap_after_s(interval_s: float | None, width: timedelta) -> float:
+    """Say how far apart two buckets may lie before there is a gap between them, s."""
+    return max(silent_after_s(interval_s), 2 * width.total_seconds())
+
+
+def flow_table(buckets: list[Bucket], width: timedelta, gap_s: float) -> list[Row]:
     """Make the rows of the table that says what the chart draws, newest first."""
-    means = register_means(buckets)
-    rows: list[dict[str, Any]] = [
-        {"bucket": bucket, "mean": mean} for bucket, mean in zip(buckets, means, strict=True)
-    ]
+    means = register_means(buckets, width.total_seconds(), gap_s)
+    rows: list[Row] = [{"bucket": bucket, "mean": mean} for bucket, mean in zip(buckets, means, strict=True)]
     return rows[::-1]

@@ -45,16 +45,20 @@ def render(
     """Render a page in the reader's language; a language asked for in the address is remembered."""
     language = language_of(request)
     service = get_service(request)
-    html = environment(language).get_template(template).render(
-        **{
-            "language": language,
-            "html_lang": LOCALES[language].replace("_", "-"),
-            "path": request.url.path,
-            "with_query": lambda **values: with_query(request, **values),
-            "now": service.now(),
-            "signed_in": service.token is not None and SESSION_COOKIE in request.cookies,
-            **context,
-        }
+    html = (
+        environment(language)
+        .get_template(template)
+        .render(
+            **{
+                "language": language,
+                "html_lang": LOCALES[language].replace("_", "-"),
+                "path": request.url.path,
+                "with_query": lambda **values: with_query(request, **values),
+                "now": service.now(),
+                "signed_in": service.token is not None and SESSION_COOKIE in request.cookies,
+                **context,
+            }
+        )
     )
     # The page depends on them, should anybody ever cache it.
     response = HTMLResponse(html, status, headers={"Vary": "Cookie, Accept-Language, HX-Request"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
@@ -35,7 +35,7 @@ def open_tasks(
     after: Filter = None,
 ) -> Response:
     """Show the tasks that somebody still has to do, the most urgent first."""
-    wanted = {"kind": kind or None, "overdue": True if overdue else None}
+    wanted: dict[str, Any] = {"kind": kind or None, "overdue": True if overdue else None}
     with service.reading() as transaction:
         found = fetch_tasks(transaction, service.now(), PAGE_LENGTH + 1, after=task_cursor(after), **wanted)
     rows = found[:PAGE_LENGTH]

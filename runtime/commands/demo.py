@@ -145,10 +145,8 @@ def _finish(demo: Demo) -> None:
         demo.supervisor.stop(name)
     report = _report(demo)
     found, truth = sum(report["found"].values()), sum(report["truth"].values())
-    typer.echo(
-        f"      {report['published']:,} published, {report['stored']:,} stored, {report['duplicates']:,} twice; "
-        f"{found} of {truth} injected faults alarmed, {report['false_alarms']} false alarms"
-    )
+    said = "      {published:,} published, {stored:,} stored, {duplicates:,} came twice; ".format_map(report)
+    typer.echo(f"{said}{found} of {truth} faults alarmed, {report['false_alarms']} false alarms")
     if demo.options.report is not None:
         demo.options.report.write_text(
             json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"

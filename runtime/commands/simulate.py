@@ -65,6 +65,8 @@ class SimulateOptions:
     #: One connection for each meter, with a last will, instead of one for all.
     one_connection_per_meter: bool = False
     drain_timeout_s: float = 30.0
+    #: After so long without any news from the server, unconfirmed readings are sent again.
+    confirm_timeout_s: float = 15.0
     truth: Path | None = None
     registry_out: Path | None = None
     report: Path | None = None
@@ -74,7 +76,8 @@ class SimulateOptions:
     replay_map: Path | None = None
     #: Shift a replay by a multiple of this.
     replay_align_s: float = 0.001
-    timezone: str = "Asia/Shanghai"
+    #: Zone of times without an offset in the replayed file; None for the map's.
+    timezone: str | None = None
     registry: Path | None = None
     reading_max_age_days: float = 90.0
 
@@ -144,7 +147,11 @@ def simulate(
     if options.files_only:
         return _finish(report, options, say)
     publisher = Publisher(
-        fleet.telemetry.readings, fleet.identities, _links(options, fleet), window=options.window
+        fleet.telemetry.readings,
+        fleet.identities,
+        _links(options, fleet),
+        window=options.window,
+        confirm_timeout_s=options.confirm_timeout_s,
     )
     playback = _playback(options, fleet, clock())
     progress = _Progress(report, publisher, say)

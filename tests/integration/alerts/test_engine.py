@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 
 from alerts.alarms.store import acknowledge
 from alerts.engine import STEPS, Engine
+from alerts.loop import CONFLICTS
 from storage.exceptions import SerializationError
 
 HOUR = timedelta(hours=1)
@@ -266,3 +269,31 @@ def test_more_readings_than_fit_a_block_are_evaluated_block_by_block(story, make
         story.arrive(key, now, MINUTE, flow_m3h=[100.0, 170.0])
     cycle = Engine(story.database, readings_per_block=3).run_once(now)
     assert (cycle.readings, cycle.meters, cycle.decided.alarms_opened) == (10, 5, 5)
+
+
+def test_two_engines_at_once_give_what_one_gives(story, make_meter, now):
+    """Both work on the same eight meters; whoever loses a meter to the other tries again."""
+    keys = story.register(*(make_meter(f"M{i}") for i in range(8)))
+    flows = [100.0, 170.0, 170.0, 100.0, 200.0, 100.0]
+    for i, flow in enumerate(flows):
+        for key in keys.values():
+            story.arrive(key, now + i * MINUTE, MINUTE, flow_m3h=[flow])
+
+    def drain(_number: int) -> int:
+        engine = Engine(story.database, rows_per_cycle=3)
+        readings = 0
+        while story.everything()["dirty_work"]:
+            with suppress(*CONFLICTS):
+                readings += engine.run_once(now + HOUR).readings
+        return readings
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(drain, range(2)))
+    alarms = story.alarms("flow_over_range")
+    assert [alarm["meter_key"] for alarm in sorted(alarms, key=lambda a: a["meter_key"])] == sorted(
+        keys.values()
+    )
+    assert {(a["state"], a["occurrences"], a["onset_at"], a["ended_at"]) for a in alarms} == {
+        ("cleared_unacked", 2, now + 4 * MINUTE, now + 5 * MINUTE)
+    }
+    assert len(story.ask("SELECT * FROM task")) == 8

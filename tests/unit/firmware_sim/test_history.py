@@ -55,7 +55,7 @@ def limits_of(population: Population, injected: InjectedFault) -> MeterTable:
     return MeterTable.build([next(m for m in population.meters if m.meter_id == injected.meter_id)])
 
 
-def test_the_same_seed_gives_the_same_telemetry(population, telemetry):
+def test_the_same_seed_gives_the_same_telemetry(telemetry):
     again = generate(build_population(60, 1, start=START, end=END))
 
     assert same(telemetry.readings, again.readings)

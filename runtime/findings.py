@@ -1,0 +1,104 @@
+"""Findings for people: one row per episode, with its severity and a sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from analytics.episodes import ONGOING_US, Episodes
+from fleet.checks import BY_NUMBER
+from fleet.flags import Flag
+
+COLUMNS = ("meter_id", "check", "severity", "started_at", "ended_at", "readings", "value", "limit", "detail")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_S_PER_H = 3600.0
+
+_DETAILS = {
+    "dropout_frame": "Frame with register, pressure or battery all zero: a transport fault, not a reading.",
+    "sensor_glitch": "A single sample that both its neighbours contradict: temperature {value:g} °C.",
+    "flow_over_range": "Flow of {value:g} m³/h, above Qmax {limit:g} m³/h.",
+    "flow_over_range_sustained": "The register's mean flow was {value:g} m³/h, above Qmax {limit:g} m³/h.",
+    "flow_under_range": "Flow stayed above 0 but below Qmin {limit:g} m³/h, down to {value:g} m³/h.",
+    "register_reversed": "The register fell by {value:g} m³ and stayed below its former level.",
+    "register_stalled": "The register stood still while the flow shown would have added {value:g} m³.",
+    "idle_or_stuck": "No sign of use for {value:.0f} days: idle or stuck, which telemetry alone cannot tell.",
+    "balance_low": "Balance down to {value:g}, at or below the limit of {limit:g}.",
+    "balance_exhausted": "Balance used up: {value:g}.",
+    "battery_low": "Battery {part} down to {value:g} V, below {limit:g} V.",
+    "battery_overdue": "Battery {part} is {value:.0f} days past the end of its life.",
+    "oil_due_soon": "{value:.0%} of the oil's interval is used up: service is due soon.",
+    "oil_overdue": "{value:.0%} of the oil's interval is used up: service is overdue.",
+    "meter_silent": "Nothing was heard for {hours:.1f} h; silence is counted from {limit_hours:.1f} h on.",
+}
+_MISREAD_REGISTER = "A single register reading that fell or leapt and was back at the next one."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One episode of one check at one meter."""
+
+    meter_id: str
+    check: str
+    severity: str
+    started_us: int
+    ended_us: int
+    readings: int
+    value: float
+    limit: float
+    detail: str
+
+    def row(self) -> list[str]:
+        """Write the finding in the order of `COLUMNS`; empty where there is nothing to say."""
+        return [
+            self.meter_id,
+            self.check,
+            self.severity,
+            rfc3339(self.started_us),
+            "" if self.ended_us == ONGOING_US else rfc3339(self.ended_us),
+            str(self.readings),
+            _number(self.value),
+            _number(self.limit),
+            self.detail,
+        ]
+
+
+def findings_of(episodes: Episodes, meter_ids: Sequence[str]) -> list[Finding]:
+    """Describe episodes; `meter_ids` gives the id of each meter number."""
+    rows = zip(*(getattr(episodes, name).tolist() for name in Episodes.__dataclass_fields__), strict=True)
+    return [_finding(dict(zip(Episodes.__dataclass_fields__, row, strict=True)), meter_ids) for row in rows]
+
+
+def _finding(episode: dict[str, int | float], meter_ids: Sequence[str]) -> Finding:
+    spec = BY_NUMBER[int(episode["check"])]
+    value, limit = float(episode["value"]), float(episode["limit"])
+    return Finding(
+        meter_id=meter_ids[int(episode["meter_key"])],
+        check=spec.code,
+        severity=spec.fail if episode["flag"] == Flag.FAIL else spec.suspect,
+        started_us=int(episode["started_us"]),
+        ended_us=int(episode["ended_us"]),
+        readings=int(episode["readings"]),
+        value=value,
+        limit=limit,
+        detail=detail(spec.code, value, limit, int(episode["part"])),
+    )
+
+
+def detail(code: str, value: float, limit: float, part: int) -> str:
+    """Say in a sentence what was found."""
+    if code == "sensor_glitch" and math.isnan(value):
+        return _MISREAD_REGISTER
+    hours = {"hours": value / _S_PER_H, "limit_hours": limit / _S_PER_H}
+    return _DETAILS[code].format(value=value, limit=limit, part=part, **hours)
+
+
+def rfc3339(time_us: int) -> str:
+    """Write a time as RFC 3339 in UTC, with as many decimals as it has."""
+    return (_EPOCH + timedelta(microseconds=time_us)).isoformat().replace("+00:00", "Z")
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.10g}"

@@ -1,0 +1,235 @@
+"""Cutting a history anywhere, and carrying the state, gives what one pass gives."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from analytics.episodes import Episodes
+from analytics.history import newest
+from analytics.pipeline import READING_CHECKS, STATE_DTYPE, evaluate, evaluate_clock, initial_state
+from fleet.checks import BY_CODE
+from fleet.flags import worst
+from fleet.meters import Meter, MeterTable
+from fleet.policy import Policy
+from fleet.readings import ReadingBatch
+
+START_US = 1_700_000_000_000_000
+MINUTE_US = 60_000_000
+#: Short limits, so that short histories reach every finding.
+POLICY = Policy(
+    under_range_for_s=1800,
+    stalled_for_s=1800,
+    idle_after_s=4 * 3600,
+    exchange_gap_s=12 * 3600,
+    mean_window_s=1800,
+    silent_after_intervals=3.0,
+)
+METERS = [
+    Meter(
+        meter_id="a",
+        company="c",
+        customer="a",
+        customer_kind="commercial",
+        reading_class="daily",
+        technology="roots",
+        qmax=16,
+        qmin=1.6,
+        prepaid=True,
+        low_balance=50,
+        interval_s=900,
+        register_digits=4,
+        register_step=1,
+        battery_type="lithium_3v6",
+        oil_volume_at_fill=0,
+        oil_interval_m3=60,
+    ),
+    Meter(
+        meter_id="b",
+        company="c",
+        customer="b",
+        customer_kind="commercial",
+        reading_class="daily",
+        technology="roots",
+        qmax=16,
+        qmin=1.6,
+        interval_s=3600,
+        register_step=0.1,
+        battery2_type="alkaline_6v",
+    ),
+    Meter(
+        meter_id="d",
+        company="c",
+        customer="d",
+        customer_kind="commercial",
+        reading_class="daily",
+        technology="diaphragm",
+        qmax=4,
+        interval_s=1800,
+    ),
+]
+TABLE = MeterTable.build(METERS, keys=[3, 7, 9], policy=POLICY)
+NAN = float("nan")
+
+#: What one reading does, drawn from few values so that runs, ties and edges are common.
+CHOICES = {
+    "after_min": [0, 1, 15, 15, 15, 30, 30, 60, 60, 240, 900],
+    "rise": [0, 0, 0, 0.5, 1, 1, 4, 8, 30, 2000, -1, -5, -2000, 9900],
+    "flow": [NAN, 0, 0, 1, 1, 1, 1.5, 2, 8, 17, 20],
+    "temperature": [NAN, 20, 20, 20, 21, 41, 60, -40, 0],
+    "balance": [NAN, 300, 50, 10, 0, -1],
+    "battery": [NAN, 3.6, 3.6, 3.2, 3.0, 0],
+    "battery2": [NAN, 6.0, 4.8, 4.0, 0],
+    "has": ["both", "both", "volume", "std", "none", "misread", "unfilled", "dropout"],
+}
+READING = st.fixed_dictionaries({name: st.sampled_from(values) for name, values in CHOICES.items()})
+HISTORY = st.lists(READING, min_size=0, max_size=40)
+
+
+def _columns(key: int, history: list[dict]) -> dict[str, list]:
+    time_us, register = START_US + key * MINUTE_US, 9940.0 if key == 3 else 100.0
+    rows = []
+    for seq, reading in enumerate(history):
+        time_us += reading["after_min"] * MINUTE_US
+        misread = reading["has"] == "misread"
+        value = (register + reading["rise"]) % 10_000
+        register = register if misread else value
+        blank = reading["has"] == "dropout"
+        rows.append(
+            {
+                "meter_key": key,
+                "device_time_us": time_us,
+                "seq": seq,
+                "received_us": time_us + 5,
+                "flow_m3h": 0.0 if blank else reading["flow"],
+                "volume_m3": 0.0
+                if blank or reading["has"] == "unfilled"
+                else NAN
+                if reading["has"] in ("std", "none")
+                else value,
+                "std_volume_m3": NAN if reading["has"] in ("volume", "none") else value * 1.5,
+                "pressure_kpa": 0.0 if blank else 104.0,
+                "temperature_c": 0.0 if blank else reading["temperature"],
+                "balance": reading["balance"],
+                "battery_v": reading["battery"],
+                "battery2_v": reading["battery2"],
+            }
+        )
+    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
+
+
+def _batch(histories: list[list[dict]]) -> ReadingBatch:
+    parts = [
+        ReadingBatch.build(**_columns(key, history))
+        for key, history in zip((3, 7, 9), histories, strict=True)
+        if history
+    ]
+    return ReadingBatch.concatenate(parts)
+
+
+def _cut(batch: ReadingBatch, cuts: list[float]) -> list[ReadingBatch]:
+    """Cut each meter's readings at its own share of its length, so that pieces hold uneven parts."""
+    piece = np.zeros(len(batch), dtype=int)
+    for at, key in enumerate(np.unique(batch.meter_key)):
+        rows = np.flatnonzero(batch.meter_key == key)
+        for cut in cuts:
+            share = (cut * (at + 1)) % 1.0
+            piece[rows[int(share * (len(rows) + 1)) :]] += 1
+    return [batch.take(piece == number) for number in range(len(cuts) + 1)]
+
+
+def _stream(pieces: list[ReadingBatch], forget: str | None = None):
+    """Feed pieces one by one; give final flags by (meter, time, seq), episodes, and the state.
+
+    `forget` names a field of the state that is lost between pieces.
+    """
+    state = initial_state(len(TABLE))
+    flags: dict[tuple, int] = {}
+    runs = []
+    for piece in pieces:
+        done = evaluate(piece, TABLE, state, POLICY)
+        state = done.state
+        if forget:
+            state[forget] = initial_state(len(TABLE))[forget]
+        runs.append(done.episodes)
+        ids = list(
+            zip(piece.meter_key.tolist(), piece.device_time_us.tolist(), piece.seq.tolist(), strict=True)
+        )
+        for code in READING_CHECKS:
+            flags |= {
+                (BY_CODE[code].number, *who): flag
+                for who, flag in zip(ids, done.flags[code].tolist(), strict=True)
+            }
+        late = done.revised
+        for row in range(len(late)):
+            who = (late.check[row], late.meter_key[row], late.device_time_us[row], late.seq[row])
+            flags[who] = int(worst(np.array([flags[who]], np.uint8), late.flag[row : row + 1])[0])
+    return flags, newest(runs), state
+
+
+def _rows(episodes: Episodes) -> list[tuple]:
+    names = Episodes.__dataclass_fields__
+    return [tuple(repr(getattr(episodes, name)[row]) for name in names) for row in range(len(episodes))]
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(HISTORY, min_size=3, max_size=3), st.lists(st.floats(0, 1), max_size=6))
+def test_streaming_equals_one_pass(histories, cuts):
+    batch = _batch(histories)
+    whole_flags, whole_episodes, whole_state = _stream([batch])
+    flags, episodes, state = _stream(_cut(batch, cuts))
+    assert flags == whole_flags
+    assert _rows(episodes) == _rows(whole_episodes)
+    assert state.tobytes() == whole_state.tobytes()
+    now_us = START_US + 30 * 86_400_000_000
+    assert _rows(evaluate_clock(TABLE, state, now_us, now_us)) == _rows(
+        evaluate_clock(TABLE, whole_state, now_us, now_us)
+    )
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(HISTORY, min_size=3, max_size=3))
+def test_one_reading_at_a_time_equals_one_pass(histories):
+    batch = _batch(histories)
+    single = [batch.take(np.array([row])) for row in range(len(batch))]
+    assert _stream(single)[0] == _stream([batch])[0]
+    assert _rows(_stream(single)[1]) == _rows(_stream([batch])[1])
+
+
+def _random_batch(histories: int = 60) -> ReadingBatch:
+    """Make many histories of meter 3, one after the other, far enough apart not to meet."""
+    random = np.random.default_rng(7)
+    history = []
+    for _ in range(histories):
+        # Moods make runs; independent draws hardly ever would.
+        mood = {name: values[random.integers(len(values))] for name, values in CHOICES.items()}
+        for _ in range(int(random.integers(1, 25))):
+            drawn = {name: values[random.integers(len(values))] for name, values in CHOICES.items()}
+            history.append({name: mood[name] if random.random() < 0.8 else drawn[name] for name in CHOICES})
+    batch = _batch([history, [], []])
+    return replace(batch, received_us=batch.received_us + random.integers(0, 10**12, len(batch)))
+
+
+def _outcome(batch: ReadingBatch, forget: str | None, *, one_by_one: bool = True):
+    singles = [batch.take(np.array([row])) for row in range(len(batch))] if one_by_one else [batch]
+    flags, episodes, state = _stream(singles, forget)
+    return flags, _rows(episodes), state.tobytes()
+
+
+def test_one_long_eventful_history_streams():
+    batch = _random_batch()
+    assert _outcome(batch, None) == _outcome(batch, None, one_by_one=False)
+
+
+#: Worked out anew at every run from the registry, and carried only for `silence_horizon_us`.
+RECOMPUTED = {"silent_limit_us"}
+
+
+@pytest.mark.parametrize("field", sorted(set(STATE_DTYPE.names) - RECOMPUTED))
+def test_forgetting_any_one_field_of_the_state_is_noticed(field):
+    batch = _random_batch()
+    assert _outcome(batch, field) != _outcome(batch, None, one_by_one=False)

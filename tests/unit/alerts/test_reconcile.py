@@ -1,0 +1,340 @@
+"""Reconciliation, case by case; times are small numbers of microseconds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from math import nan
+
+import pytest
+
+from alerts.alarms.lifecycle import LIFECYCLE, Event, State
+from alerts.alarms.model import Alarm, fold
+from alerts.alarms.reconcile import Scope, reconcile
+from analytics.episodes import ONGOING_US, Episodes
+from fleet.checks import BY_CODE, Severity
+from fleet.flags import Flag
+
+DECIDED = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=1000)
+HISTORY = Scope(frozenset({7}), frozenset(BY_CODE), history=True)
+PRESENT = Scope(frozenset({7}), frozenset({"meter_silent", "battery_overdue"}))
+
+
+def episode(start, end=None, flag=Flag.SUSPECT, check="flow_over_range", meter=7, part=0, **figures):
+    return Episodes.build(
+        **{
+            "meter_key": meter,
+            "check": BY_CODE[check].number,
+            "flag": flag,
+            "part": part,
+            "started_us": start,
+            "ended_us": ONGOING_US if end is None else end,
+            "readings": 1,
+            "value": 170.0,
+            "limit": 160.0,
+            **figures,
+        }
+    )
+
+
+def alarm(state, onset, ended=None, **fields):
+    return Alarm(
+        **{
+            "alarm_id": 1,
+            "meter_key": 7,
+            "check": "flow_over_range",
+            "severity": Severity.MINOR,
+            "state": State(state),
+            "onset_us": onset,
+            "first_onset_us": onset,
+            "ended_us": ended,
+            "occurrences": 1,
+            "readings": 1,
+            "value": 170.0,
+            "limit": 160.0,
+            "part": 0,
+            **fields,
+        }
+    )
+
+
+def after(alarms, changes):
+    """The alarms as a database would have them after the changes."""
+    numbers = count(100)
+    left = {a.alarm_id: a for a in alarms}
+    for item in fold(changes):
+        number = next(numbers) if item.after.alarm_id is None else item.after.alarm_id
+        left[number] = replace(item.after, alarm_id=number)
+    return list(left.values())
+
+
+ACTIVE, ACKED, CLEARED, CLOSED = "active_unacked", "active_acked", "cleared_unacked", "closed"
+
+CASES = [
+    ("A new condition raises.", [], [episode(10)], [Event.RAISE]),
+    ("One that is over already is raised and cleared.", [], [episode(10, 20)], [Event.RAISE, Event.CLEAR]),
+    (
+        "Two that are over are one alarm with two occurrences.",
+        [],
+        [episode(10, 20), episode(30, 40)],
+        [Event.RAISE, Event.CLEAR, Event.REACTIVATE, Event.CLEAR],
+    ),
+    (
+        "Episodes are gone through in the order of their onsets.",
+        [],
+        [episode(30), episode(10, 20)],
+        [Event.RAISE, Event.CLEAR, Event.REACTIVATE],
+    ),
+    ("The same findings again change nothing.", [alarm(ACTIVE, 10)], [episode(10)], []),
+    ("Nothing found in passing changes nothing.", [alarm(ACTIVE, 10)], [], []),
+    ("A value that grew is an update.", [alarm(ACTIVE, 10)], [episode(10, value=180.0)], [Event.UPDATE]),
+    ("An acknowledged one is updated too.", [alarm(ACKED, 10)], [episode(10, readings=2)], [Event.UPDATE]),
+    ("A worse flag escalates.", [alarm(ACTIVE, 10)], [episode(10, flag=Flag.FAIL)], [Event.ESCALATE]),
+    ("Severity never falls while it lasts.", [alarm(ACTIVE, 10, severity=Severity.MAJOR)], [episode(10)], []),
+    ("The end clears.", [alarm(ACTIVE, 10)], [episode(10, 20)], [Event.CLEAR]),
+    ("The end of an acknowledged one closes it.", [alarm(ACKED, 10)], [episode(10, 20)], [Event.CLEAR]),
+    ("The end seen again changes nothing.", [alarm(CLEARED, 10, 20)], [episode(10, 20)], []),
+    ("So with a closed one.", [alarm(CLOSED, 10, 20)], [episode(10, 20)], []),
+    ("It comes back unseen.", [alarm(CLEARED, 10, 20)], [episode(30)], [Event.REACTIVATE]),
+    ("It may begin where the last one ended.", [alarm(CLEARED, 10, 20)], [episode(20)], [Event.REACTIVATE]),
+    (
+        "It came back and went unseen.",
+        [alarm(CLEARED, 10, 20)],
+        [episode(30, 40)],
+        [Event.REACTIVATE, Event.CLEAR],
+    ),
+    (
+        "After a closed one a recurrence is a new alarm.",
+        [alarm(CLOSED, 10, 20)],
+        [episode(30)],
+        [Event.RAISE],
+    ),
+    (
+        "An acknowledged one closes, and the next is a new alarm.",
+        [alarm(ACKED, 10)],
+        [episode(10, 20), episode(30)],
+        [Event.CLEAR, Event.RAISE],
+    ),
+    (
+        "An unseen one goes and comes.",
+        [alarm(ACTIVE, 10)],
+        [episode(10, 20), episode(30)],
+        [Event.CLEAR, Event.REACTIVATE],
+    ),
+    (
+        "What late readings show before an active one is counted with it.",
+        [alarm(ACTIVE, 50)],
+        [episode(10, 20)],
+        [Event.RECUR_LATE],
+    ),
+    ("So with one that is over.", [alarm(CLEARED, 50, 60)], [episode(10, 20)], [Event.RECUR_LATE]),
+    (
+        "What late readings show before a closed one is a new alarm.",
+        [alarm(CLOSED, 50, 60)],
+        [episode(10, 20)],
+        [Event.RAISE, Event.CLEAR],
+    ),
+    (
+        "What an alarm of several occurrences stood for is known.",
+        [alarm(ACTIVE, 50, first_onset_us=10, occurrences=3)],
+        [episode(10, 20), episode(30, 40), episode(50)],
+        [],
+    ),
+    (
+        "It is so although the alarm was closed by mistake.",
+        [alarm(CLOSED, 10, 20)],
+        [episode(15)],
+        [Event.RAISE],
+    ),
+    (
+        "It is so although the alarm was cleared by mistake.",
+        [alarm(CLEARED, 10, 20)],
+        [episode(15)],
+        [Event.REACTIVATE],
+    ),
+    ("A single reading's episode is known the second time.", [alarm(CLEARED, 10, 11)], [episode(10, 10)], []),
+    ("An end later than thought clears.", [alarm(ACTIVE, 10)], [episode(5, 20)], [Event.CLEAR]),
+    (
+        "Two batteries at once are one alarm.",
+        [],
+        [episode(10, check="battery_low", part=1), episode(20, check="battery_low", part=2)],
+        [Event.RAISE],
+    ),
+    (
+        "It lasts while one of them is low.",
+        [],
+        [episode(10, 30, check="battery_low", part=1), episode(20, check="battery_low", part=2)],
+        [Event.RAISE],
+    ),
+    (
+        "One after the other they are two occurrences.",
+        [],
+        [episode(10, 20, check="battery_low", part=1), episode(30, check="battery_low", part=2)],
+        [Event.RAISE, Event.CLEAR, Event.REACTIVATE],
+    ),
+    (
+        "Checks have alarms of their own.",
+        [alarm(ACTIVE, 10)],
+        [episode(10, check="balance_low")],
+        [Event.RAISE],
+    ),
+    ("Meters have alarms of their own.", [alarm(ACTIVE, 10)], [episode(10, meter=8)], [Event.RAISE]),
+]
+
+
+@pytest.mark.parametrize(("sentence", "alarms", "episodes", "events"), CASES, ids=[c[0] for c in CASES])
+def test_what_is_found_becomes_these_changes_and_found_again_none(sentence, alarms, episodes, events):
+    found = Episodes.concatenate(episodes)
+    changes = reconcile(found, alarms, DECIDED)
+    assert [change.event for change in changes] == events, sentence
+    assert reconcile(found, after(alarms, changes), DECIDED) == []
+
+
+WHOLE = [
+    ("A history without it corrects.", HISTORY, [alarm(ACTIVE, 10)], [], [Event.CLEAR], 10, "correction"),
+    (
+        "A calendar without it says that it is over.",
+        PRESENT,
+        [alarm(ACTIVE, 10, check="meter_silent")],
+        [],
+        [Event.CLEAR],
+        1000,
+        None,
+    ),
+    ("A history with it keeps it.", HISTORY, [alarm(ACTIVE, 10)], [episode(10)], [], None, None),
+    (
+        "A history may show another onset.",
+        HISTORY,
+        [alarm(ACTIVE, 10)],
+        [episode(5)],
+        [Event.UPDATE],
+        None,
+        "correction",
+    ),
+    ("A history may show an end.", HISTORY, [alarm(ACTIVE, 10)], [episode(10, 20)], [Event.CLEAR], 20, None),
+    (
+        "A history may show only an earlier one.",
+        HISTORY,
+        [alarm(ACTIVE, 10, first_onset_us=2, occurrences=2)],
+        [episode(2, 4)],
+        [Event.CLEAR],
+        10,
+        "correction",
+    ),
+    (
+        "A history says nothing of other checks' alarms.",
+        Scope(frozenset({7}), frozenset({"balance_low"}), history=True),
+        [alarm(ACTIVE, 10)],
+        [],
+        [],
+        None,
+        None,
+    ),
+    (
+        "Nor of other meters'.",
+        Scope(frozenset({8}), frozenset(BY_CODE), history=True),
+        [alarm(ACTIVE, 10)],
+        [],
+        [],
+        None,
+        None,
+    ),
+    (
+        "What is over stays over.",
+        HISTORY,
+        [alarm(CLEARED, 10, 20), alarm(CLOSED, 1, 2, alarm_id=2)],
+        [],
+        [],
+        None,
+        None,
+    ),
+    ("A closed one that never was stays closed.", HISTORY, [alarm(CLOSED, 10, 20)], [], [], None, None),
+]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "scope", "alarms", "episodes", "events", "ended_us", "note"),
+    WHOLE,
+    ids=[c[0] for c in WHOLE],
+)
+def test_where_everything_was_evaluated_absence_counts(
+    sentence, scope, alarms, episodes, events, ended_us, note
+):
+    found = Episodes.concatenate(episodes)
+    changes = reconcile(found, alarms, DECIDED, scope)
+    assert [change.event for change in changes] == events, sentence
+    if changes:
+        assert changes[-1].after.ended_us == ended_us
+        assert (changes[-1].note or "").startswith(note or "")
+        assert (changes[-1].note is None) == (note is None)
+    assert reconcile(found, after(alarms, changes), DECIDED, scope) == []
+
+
+def test_a_new_alarm_says_what_was_found():
+    [change] = reconcile(episode(10, flag=Flag.FAIL, readings=3, value=200.0), [], DECIDED)
+    assert change.after == Alarm(
+        alarm_id=None,
+        meter_key=7,
+        check="flow_over_range",
+        severity=Severity.MAJOR,
+        state=State.ACTIVE_UNACKED,
+        onset_us=10,
+        first_onset_us=10,
+        ended_us=None,
+        occurrences=1,
+        readings=3,
+        value=200.0,
+        limit=160.0,
+        part=0,
+    )
+    assert (change.before, change.event_us, change.journalled) == (None, 10, True)
+
+
+def test_a_recurrence_has_its_own_onset_and_keeps_the_worst_severity():
+    old = alarm(CLEARED, 10, 20, severity=Severity.MAJOR)
+    [change] = reconcile(episode(30, value=165.0), [old], DECIDED)
+    new = change.after
+    assert (new.onset_us, new.first_onset_us, new.ended_us, new.occurrences) == (30, 10, None, 2)
+    assert (new.severity, new.value) == (Severity.MAJOR, 165.0)
+
+
+def test_an_update_of_mere_figures_leaves_no_journal_row_but_a_correction_does():
+    [figures] = reconcile(episode(10, readings=2), [alarm(ACTIVE, 10)], DECIDED)
+    assert (figures.event, figures.journalled) == (Event.UPDATE, False)
+    [onset] = reconcile(episode(5), [alarm(ACTIVE, 10)], DECIDED, HISTORY)
+    assert (onset.event, onset.journalled, onset.after.onset_us) == (Event.UPDATE, True, 5)
+
+
+def test_a_check_without_a_value_is_the_same_the_second_time():
+    found = episode(10, value=nan, limit=nan)
+    assert reconcile(found, [alarm(ACTIVE, 10, value=nan, limit=nan)], DECIDED) == []
+
+
+def test_two_batteries_show_the_figures_of_the_worse_one():
+    found = Episodes.concatenate(
+        [
+            episode(10, check="battery_low", part=1, value=3.2),
+            episode(20, check="battery_low", part=2, value=3.0, flag=Flag.FAIL),
+        ]
+    )
+    [change] = reconcile(found, [], DECIDED)
+    assert (change.after.onset_us, change.after.part, change.after.value) == (10, 2, 3.0)
+    assert change.after.severity is Severity.MAJOR
+
+
+def test_changes_of_one_alarm_fold_into_one_guarded_step():
+    changes = reconcile(Episodes.concatenate([episode(10, 20), episode(30)]), [alarm(ACKED, 10)], DECIDED)
+    closed, opened = fold(changes)
+    assert (closed.expected, closed.after.state, closed.after.alarm_id) == (
+        State.ACTIVE_ACKED,
+        State.CLOSED,
+        1,
+    )
+    assert (opened.expected, opened.after.state, opened.after.alarm_id) == (None, State.ACTIVE_UNACKED, None)
+
+
+def test_every_change_is_a_row_of_the_table():
+    for _, alarms, episodes, _ in CASES:
+        for change in reconcile(Episodes.concatenate(episodes), alarms, DECIDED):
+            assert LIFECYCLE.after(change.before, change.event) is change.after.state

@@ -1,0 +1,74 @@
+"""What the documentation says is what there is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from fleet.checks import CATALOGUE
+from fleet.meters import FIELDS
+from fleet.readings import ReadingBatch
+from fleet.wire import NUMBER_FIELDS, STATUS_CODES, VALVES
+from runtime.cli import app
+from runtime.settings import Settings
+
+DOCS = Path(__file__).parents[2] / "docs"
+README = (DOCS.parent / "README.md").read_text("utf-8")
+README_ZH = (DOCS.parent / "README.zh-CN.md").read_text("utf-8")
+
+
+def _first_cells(page: str) -> set[str]:
+    return {
+        name
+        for cell in re.findall(r"^\| ([^|]*) \|", page, re.MULTILINE)
+        for name in re.findall(r"`([^`]+)`", cell)
+    }
+
+
+def test_the_nomenclature_has_every_public_field() -> None:
+    named = _first_cells((DOCS / "nomenclature.md").read_text("utf-8"))
+    wire = {"ts", "seq", "boot", "valve", "status", *NUMBER_FIELDS}
+    findings = {
+        "meter_id",
+        "check",
+        "severity",
+        "started_at",
+        "ended_at",
+        "readings",
+        "value",
+        "limit",
+        "detail",
+    }
+    missing = (set(ReadingBatch.__dataclass_fields__) | wire | set(FIELDS) | findings) - named
+    assert missing == set()
+
+
+def test_the_nomenclature_has_every_code() -> None:
+    page = (DOCS / "nomenclature.md").read_text("utf-8")
+    assert [code for code in (*VALVES, *STATUS_CODES) if f"`{code}`" not in page] == []
+
+
+def test_every_check_is_documented_with_its_number_free_code() -> None:
+    page = (DOCS / "checks.md").read_text("utf-8")
+    assert [spec.code for spec in CATALOGUE if f"`{spec.code}`" not in page] == []
+
+
+@pytest.mark.parametrize("readme", [README, README_ZH], ids=["en", "zh"])
+def test_both_readmes_name_every_command_and_every_setting(readme: str) -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    settings = [f"METERWARDEN_{name.upper()}" for name in Settings.model_fields]
+    assert [
+        name
+        for name in (*commands, *settings)
+        if f"`{name}" not in readme and f"meterwarden {name}" not in readme
+    ] == []
+
+
+@pytest.mark.parametrize("readme", [README, README_ZH], ids=["en", "zh"])
+def test_every_file_a_readme_points_to_exists(readme: str) -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", readme)
+    assert links
+    assert [link for link in links if not (DOCS.parent / link).exists()] == []
