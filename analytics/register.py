@@ -170,14 +170,16 @@ def check_idle(block: Block, moved: Mask) -> Verdict:
 
     Signs of use are a register that moved and a snapshot above 0. Idle and stuck look the same
     from here: the valve, purchases or a visit decide. Onset: the last sign of use, or the first
-    reading with a register; value: days since.
+    reading with a register where there was none; value: days since.
     """
     state = block.state
     present = ~(np.isnan(block.volume_m3) & np.isnan(block.std_volume_m3))
-    unheard = state["active_us"] == ABSENT
-    began = present & _first_of(block.seg, present) & unheard[block.seg.row]
-    used = moved | (~block.dropout & (block.readings.flow_m3h > 0)) | began
+    used = moved | (~block.dropout & (block.readings.flow_m3h > 0))
     active_us = block.seg.latest(block.time_us, used, state["active_us"])
+    began = present & (active_us == ABSENT)
+    if began.any():
+        used |= _first_of(block.seg, began)
+        active_us = block.seg.latest(block.time_us, used, state["active_us"])
     for_us = block.time_us - active_us
     idle = present & (for_us >= block.policy.idle_after_s * US_PER_S) & (active_us != ABSENT)
 

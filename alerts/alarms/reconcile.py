@@ -12,17 +12,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from alerts.alarms.findings import Found, Key, group_episodes
 from alerts.alarms.lifecycle import LIFECYCLE, Event
 from alerts.alarms.model import RANK, Alarm, Change
 from alerts.times import to_datetime, to_us
-from analytics.episodes import ONGOING_US, Episodes
-from fleet.checks import BY_NUMBER, Severity
-from fleet.flags import Flag
+from analytics.episodes import Episodes
+from fleet.checks import Severity
 
 CORRECTION = "correction: the readings as they are now do not show it"
 ONSET_CORRECTED = "correction: the readings as they are now show another onset"
-
-Key = tuple[int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +41,6 @@ class Scope:
         return key[0] in self.meters and key[1] in self.checks
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """One episode, or several of a meter's parts that overlap."""
-
-    start_us: int
-    end_us: int
-    severity: Severity
-    readings: int
-    value: float
-    limit: float
-    part: int
-
-    @property
-    def ongoing(self) -> bool:
-        return self.end_us == ONGOING_US
-
-
 def reconcile(
     episodes: Episodes, alarms: Iterable[Alarm], decided_at: datetime, scope: Scope | None = None
 ) -> list[Change]:
@@ -77,7 +58,7 @@ def reconcile(
         For which meters and checks a missing episode means that there is no condition.
     """
     scope = scope or Scope()
-    found = _group_episodes(episodes)
+    found = group_episodes(episodes)
     known: dict[Key, list[Alarm]] = {}
     for alarm in alarms:
         known.setdefault((alarm.meter_key, alarm.check), []).append(alarm)
@@ -93,42 +74,6 @@ def reconcile(
     return changes
 
 
-def _group_episodes(episodes: Episodes) -> dict[Key, list[_Found]]:
-    groups: dict[Key, list[_Found]] = {}
-    columns = (
-        episodes.meter_key,
-        episodes.check,
-        episodes.flag,
-        episodes.started_us,
-        episodes.ended_us,
-        episodes.readings,
-        episodes.value,
-        episodes.limit,
-        episodes.part,
-    )
-    for meter, check, flag, start, end, *figures in zip(*(c.tolist() for c in columns), strict=True):
-        spec = BY_NUMBER[check]
-        severity = spec.fail if flag == Flag.FAIL else spec.suspect
-        # One reading may stand for a whole episode: it still takes time, or nothing could overlap it.
-        item = _Found(start, max(end, start + 1), severity, *figures)
-        groups.setdefault((meter, spec.code), []).append(item)
-    return {key: _merge_overlapping(items) for key, items in groups.items()}
-
-
-def _merge_overlapping(items: list[_Found]) -> list[_Found]:
-    """Join episodes of several parts (two batteries) that overlap: one alarm stands for both."""
-    items.sort(key=lambda item: (item.start_us, item.part))
-    merged = items[:1]
-    for item in items[1:]:
-        last = merged[-1]
-        if item.start_us >= last.end_us:
-            merged.append(item)
-            continue
-        worse = item if RANK[item.severity] < RANK[last.severity] else last
-        merged[-1] = replace(worse, start_us=last.start_us, end_us=max(last.end_us, item.end_us))
-    return merged
-
-
 class _Case:
     """The alarms of one meter and check, as they change while its episodes are gone through."""
 
@@ -140,7 +85,7 @@ class _Case:
         self._shown = False
         self.changes: list[Change] = []
 
-    def take(self, found: _Found) -> None:
+    def take(self, found: Found) -> None:
         """Settle one episode; they come in the order of their onsets."""
         alarm = self._open
         self._shown = self._shown or found.ongoing
@@ -167,11 +112,11 @@ class _Case:
         else:
             self._clear(alarm, max(decided_us, alarm.onset_us))
 
-    def _stands_for(self, found: _Found) -> bool:
+    def _stands_for(self, found: Found) -> bool:
         alarms = [*self._closed, self._open] if self._open else self._closed
         return any(a.first_onset_us < found.end_us and found.start_us < a.until_us for a in alarms)
 
-    def _raise(self, found: _Found) -> None:
+    def _raise(self, found: Found) -> None:
         state = LIFECYCLE.after(None, Event.RAISE)
         new = Alarm(
             alarm_id=None,
@@ -191,7 +136,7 @@ class _Case:
         self._change(None, Event.RAISE, new, found.start_us)
         self._end(new, found)
 
-    def _reactivate(self, alarm: Alarm, found: _Found) -> None:
+    def _reactivate(self, alarm: Alarm, found: Found) -> None:
         again = replace(
             _with_figures(alarm, found),
             severity=_worse(alarm.severity, found.severity),
@@ -202,7 +147,7 @@ class _Case:
         )
         self._end(self._change(alarm, Event.REACTIVATE, again, found.start_us), found)
 
-    def _go_on(self, alarm: Alarm, found: _Found) -> None:
+    def _go_on(self, alarm: Alarm, found: Found) -> None:
         now = _with_figures(alarm, found)
         note = None
         if self._scope is not None and self._scope.history and found.start_us != alarm.onset_us:
@@ -215,7 +160,7 @@ class _Case:
             now = self._change(alarm, Event.UPDATE, now, _seen_us(found), note)
         self._end(now, found)
 
-    def _end(self, alarm: Alarm, found: _Found) -> None:
+    def _end(self, alarm: Alarm, found: Found) -> None:
         if not found.ongoing:
             self._clear(alarm, found.end_us)
 
@@ -236,12 +181,12 @@ class _Case:
         return after
 
 
-def _seen_us(found: _Found) -> int:
+def _seen_us(found: Found) -> int:
     """When an episode's figures moved; all that it says of an ongoing one is its onset."""
     return found.start_us if found.ongoing else found.end_us
 
 
-def _with_figures(alarm: Alarm, found: _Found) -> Alarm:
+def _with_figures(alarm: Alarm, found: Found) -> Alarm:
     return replace(alarm, readings=found.readings, value=found.value, limit=found.limit, part=found.part)
 
 
@@ -256,5 +201,5 @@ def _worse(one: Severity, other: Severity) -> Severity:
     return min(one, other, key=RANK.__getitem__)
 
 
-def _late_note(found: _Found) -> str:
+def _late_note(found: Found) -> str:
     return f"late readings: it was so until {to_datetime(found.end_us).isoformat()}"

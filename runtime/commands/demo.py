@@ -8,6 +8,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -72,6 +73,7 @@ def run_demo(settings: Settings, options: DemoOptions) -> None:
     began_s, end = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     directory = settings.data_dir.resolve() / "demo"
     directory.mkdir(parents=True, exist_ok=True)
+    (directory / "sent.json").unlink(missing_ok=True)
     with ExitStack() as stack:
         say("1/4", "starting the broker and the database")
         broker = stack.enter_context(EmbeddedBroker(directory))
@@ -143,19 +145,19 @@ def _finish(demo: Demo) -> None:
     wait_until(lambda: work_left(demo.database) == 0, _SETTLE_TIMEOUT_S, "an empty work list")
     for name in ("ingest", "engine"):
         demo.supervisor.stop(name)
-    report = _report(demo)
-    found, truth = sum(report["found"].values()), sum(report["truth"].values())
-    said = "      {published:,} published, {stored:,} stored, {duplicates:,} came twice; ".format_map(report)
-    typer.echo(f"{said}{found} of {truth} faults alarmed, {report['false_alarms']} false alarms")
+    sent = demo.directory / "sent.json"
+    if not sent.exists():
+        typer.echo("      stopped before the meters spoke")
+        return
+    report = _report(demo, json.loads(sent.read_text("utf-8")))
+    _summarise(demo, report)
     if demo.options.report is not None:
-        demo.options.report.write_text(
-            json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        text = json.dumps(report, indent=2, ensure_ascii=False)
+        demo.options.report.write_text(text + "\n", encoding="utf-8")
         typer.echo(f"      report: {demo.options.report}")
 
 
-def _report(demo: Demo) -> dict[str, Any]:
-    sent = json.loads((demo.directory / "sent.json").read_text("utf-8"))
+def _report(demo: Demo, sent: Mapping[str, Any]) -> dict[str, Any]:
     expected = json.loads((demo.directory / "truth.json").read_text("utf-8"))["expected"]
     return {
         "published": sent["published"],
@@ -165,6 +167,15 @@ def _report(demo: Demo) -> dict[str, Any]:
         "seconds": round(time.monotonic() - demo.began_s, 1),
         "console_url": demo.console_url,
     }
+
+
+def _summarise(demo: Demo, report: Mapping[str, Any]) -> None:
+    said = "{published:,} published, {stored:,} stored, {duplicates:,} came twice".format_map(report)
+    if demo.stop.is_set() and report["simulator"]["published"] < report["simulator"]["readings"]:
+        typer.echo(f"      {said}; stopped before the history was played to its end")
+        return
+    found, truth = sum(report["found"].values()), sum(report["truth"].values())
+    typer.echo(f"      {said}; {found} of {truth} faults alarmed, {report['false_alarms']} false alarms")
 
 
 def _fleet_arguments(demo: Demo) -> list[str]:

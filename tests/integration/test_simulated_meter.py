@@ -182,7 +182,7 @@ def test_a_broker_that_forgets_everything_costs_no_reading(tmp_path):
     done: list[object] = []
     broker = EmbeddedBroker(tmp_path, **ports)
     url = broker.start()
-    options = small(url, for_s=4.0, drain_timeout_s=PATIENCE_S)
+    options = small(url, for_s=4.0, drain_timeout_s=PATIENCE_S, confirm_timeout_s=1.0)
     with server(url) as served:
         meters = threading.Thread(target=lambda: done.append(simulate(options, say=quiet)))
         meters.start()
@@ -291,3 +291,68 @@ def test_wrong_options_are_one_line_that_says_what(fields, reason):
         simulate(small("mqtt://127.0.0.1:1", **fields), say=quiet)
 
     assert "\n" not in str(error.value)
+
+
+RECORDED = """\
+meter_id,ts,flow,volume,pressure,valve
+R1,2023-05-01T08:00:00+08:00,12.5,1000.0,121.3,open
+R1,2023-05-01T09:00:00+08:00,,1012.0,,
+R2,2023-05-01T08:30:00+08:00,0,77.5,,closed
+R1,2023-05-01T10:00:00+08:00,13.5,1025.0,121.1,open
+"""
+
+
+def test_a_recorded_file_is_published_as_if_it_ended_now(embedded_broker, tmp_path):
+    path, registry = tmp_path / "recorded.csv", tmp_path / "meters.csv"
+    path.write_text(RECORDED, encoding="utf-8")
+    registry.write_text(
+        "meter_id,company,customer,customer_kind,reading_class,technology,g_size\n"
+        "R2,south,Bakery 1,commercial,daily,diaphragm,G6\n",
+        encoding="utf-8",
+    )
+    topics: set[str] = set()
+    with server(embedded_broker.url) as served:
+        forward = served._client.on_message
+        served._client.on_message = lambda *given: (topics.add(given[2].topic), forward(*given))
+        options = SimulateOptions(
+            mqtt_url=embedded_broker.url, replay=path, registry=registry, company="north", end=END
+        )
+        report = simulate(options, say=quiet)
+
+    end_ms = int(END.timestamp() * 1000)
+    sent = {(meter, seq): reading for (meter, _boot, seq), reading in served.readings.items()}
+    assert (report.readings, report.published, report.confirmed) == (4, 4, 4)
+    assert {"gas/v1/north/R1/telemetry", "gas/v1/south/R2/telemetry"} <= topics
+    assert {key: reading["ts"] - end_ms for key, reading in sent.items()} == {
+        ("R1", 1): -7_200_000,
+        ("R1", 2): -3_600_000,
+        ("R1", 3): 0,
+        ("R2", 1): -5_400_000,
+    }
+    assert "flow" not in sent["R1", 2]
+    assert sent["R2", 1]["flow"] == 0
+    assert sent["R2", 1]["valve"] == "closed"
+
+
+def test_a_recording_longer_than_a_server_takes_is_announced(embedded_broker, tmp_path):
+    path = tmp_path / "recorded.csv"
+    path.write_text(RECORDED + "R1,2022-05-01T08:00:00+08:00,1,1,1,open\n", encoding="utf-8")
+    said: list[str] = []
+
+    simulate(
+        SimulateOptions(mqtt_url=embedded_broker.url, replay=path, end=END, drain_timeout_s=0.2),
+        say=said.append,
+    )
+
+    assert any("1 of 5 readings lie more than 90 days back" in text for text in said)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"), [("", "cannot be replayed"), ("meter_id,ts,flow\n", "holds no readings")]
+)
+def test_a_recording_without_readings_is_one_line_that_says_so(tmp_path, text, reason):
+    path = tmp_path / "recorded.csv"
+    path.write_text(text, encoding="utf-8")
+
+    with pytest.raises(SimulationError, match=reason):
+        simulate(SimulateOptions(mqtt_url="mqtt://127.0.0.1:1", replay=path), say=quiet)

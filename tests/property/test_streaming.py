@@ -13,7 +13,7 @@ from analytics.episodes import Episodes
 from analytics.history import newest
 from analytics.pipeline import READING_CHECKS, STATE_DTYPE, evaluate, evaluate_clock, initial_state
 from fleet.checks import BY_CODE
-from fleet.flags import worst
+from fleet.flags import Flag, worst
 from fleet.meters import Meter, MeterTable
 from fleet.policy import Policy
 from fleet.readings import ReadingBatch
@@ -167,13 +167,20 @@ def _stream(pieces: list[ReadingBatch], forget: str | None = None):
         late = done.revised
         for row in range(len(late)):
             who = (late.check[row], late.meter_key[row], late.device_time_us[row], late.seq[row])
-            flags[who] = int(worst(np.array([flags[who]], np.uint8), late.flag[row : row + 1])[0])
+            flags[who] = int(
+                worst(np.array([flags.get(who, Flag.MISSING)], np.uint8), late.flag[row : row + 1])[0]
+            )
     return flags, newest(runs), state
 
 
 def _rows(episodes: Episodes) -> list[tuple]:
+    """List episodes, but for those that began at the same instant: they cannot be told apart.
+
+    (Of two readings of one time, one can end an episode and the other begin the next.)
+    """
     names = Episodes.__dataclass_fields__
-    return [tuple(repr(getattr(episodes, name)[row]) for name in names) for row in range(len(episodes))]
+    rows = [tuple(repr(getattr(episodes, name)[row]) for name in names) for row in range(len(episodes))]
+    return rows
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -11,7 +11,9 @@ def alarm_id(city) -> int:
 
 
 def test_acknowledging_leaves_who_when_and_a_journal_row(client, city, alarm_id):
-    response = client.post(f"/api/v1/alarms/{alarm_id}/acknowledge", json={"actor": "Li Lei", "note": "on my way"})
+    response = client.post(
+        f"/api/v1/alarms/{alarm_id}/acknowledge", json={"actor": "Li Lei", "note": "on my way"}
+    )
     assert response.status_code == 200
     alarm = response.json()
     assert (alarm["state"], alarm["acknowledged_by"]) == ("active_acked", "Li Lei")

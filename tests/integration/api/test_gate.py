@@ -7,7 +7,16 @@ from datetime import timedelta
 import pytest
 
 TOKEN = "a long and secret token"
-PATHS = ("/", "/meters", "/api/v1/alarms", "/metrics", "/readyz", "/openapi.json", "/static/console.css", "/nope")
+PATHS = (
+    "/",
+    "/meters",
+    "/api/v1/alarms",
+    "/metrics",
+    "/readyz",
+    "/openapi.json",
+    "/static/console.css",
+    "/nope",
+)
 
 
 @pytest.fixture
@@ -17,7 +26,12 @@ def guarded(connect):
 
 @pytest.mark.parametrize("path", PATHS)
 def test_with_a_token_everything_but_healthz_needs_it(guarded, path):
-    for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": TOKEN}, {"authorization": "Bearer "}):
+    for headers in (
+        {},
+        {"authorization": "Bearer wrong"},
+        {"authorization": TOKEN},
+        {"authorization": "Bearer "},
+    ):
         response = guarded.get(path, headers=headers)
         assert response.status_code == 401
         assert response.headers["www-authenticate"] == "Bearer"
@@ -62,7 +76,9 @@ def test_without_a_token_this_machines_names_are_served(client, host):
     assert client.get("/api/v1/meters", headers={"host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "", "[::1", "a@localhost@b"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "", "[::1", "a@localhost@b"]
+)
 def test_without_a_token_other_names_are_not_served(client, host):
     assert client.get("/api/v1/meters", headers={"host": host}).status_code == 421
 
@@ -111,7 +127,16 @@ def test_every_answer_carries_the_security_headers(client, path):
     assert headers["cache-control"]
 
 
-@pytest.mark.parametrize("path", ["/static/../__init__.py", "/static/%2e%2e/routes.py", "/static/vendor", "/static/", "/static//etc/passwd"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../__init__.py",
+        "/static/%2e%2e/routes.py",
+        "/static/vendor",
+        "/static/",
+        "/static//etc/passwd",
+    ],
+)
 def test_static_files_are_only_those_of_the_console(client, path):
     assert client.get(path).status_code == 404
 

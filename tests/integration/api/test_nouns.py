@@ -52,7 +52,9 @@ def test_paging_walks_through_every_meter_once(client, city):
 
 
 def test_readings_are_told_in_the_wires_terms(client, city):
-    city.readings("M1", [60], flow_m3h=[12.5], volume_m3=[100.0], valve=[1], status_bits=[3], seq=[7], boot=[2])
+    city.readings(
+        "M1", [60], flow_m3h=[12.5], volume_m3=[100.0], valve=[1], status_bits=[3], seq=[7], boot=[2]
+    )
     city.readings("M1", [30], volume_m3=[101.0])
     first, second = client.get("/api/v1/readings?meter_id=M1").json()["items"]
     assert set(NUMBER_FIELDS) <= set(first)

@@ -21,7 +21,9 @@ def assert_problem(response, status: int) -> dict:
     return body
 
 
-@pytest.mark.parametrize("path", ["/nope", "/api/v1/nope", "/api/v1/meters/M9", "/api/v1/alarms/99", "/meters/M9"])
+@pytest.mark.parametrize(
+    "path", ["/nope", "/api/v1/nope", "/api/v1/meters/M9", "/api/v1/alarms/99", "/meters/M9"]
+)
 def test_what_is_not_there(client, path):
     assert assert_problem(client.get(path), 404)["instance"] == path
 

@@ -40,7 +40,7 @@ class World:
             self.now_us += int(timeout_s * S)
         return events
 
-    def send(self, topic: str, payload: bytes, *, retain: bool) -> int | None:
+    def send(self, topic: str, payload: bytes, *, retain: bool) -> int | None:  # noqa: ARG002 (a Link's)
         packet_id = len(self.sent_at_us) + 1
         self.sent_at_us.append(self.now_us)
         self.events.append(Acknowledged(packet_id, 0))

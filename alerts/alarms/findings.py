@@ -1,0 +1,68 @@
+"""Findings: episodes as alarms see them, gathered by meter and check."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from alerts.alarms.model import RANK
+from analytics.episodes import ONGOING_US, Episodes
+from fleet.checks import BY_NUMBER, Severity
+from fleet.flags import Flag
+
+#: Number of the meter and code of the check.
+Key = tuple[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One episode, or several of a meter's parts that overlap."""
+
+    start_us: int
+    end_us: int
+    severity: Severity
+    readings: int
+    value: float
+    limit: float
+    part: int
+
+    @property
+    def ongoing(self) -> bool:
+        """Whether it goes on at the meter's last reading."""
+        return self.end_us == ONGOING_US
+
+
+def group_episodes(episodes: Episodes) -> dict[Key, list[Found]]:
+    """Gather episodes by meter and check, in the order of their onsets, without overlap."""
+    groups: dict[Key, list[Found]] = {}
+    columns = (
+        episodes.meter_key,
+        episodes.check,
+        episodes.flag,
+        episodes.started_us,
+        episodes.ended_us,
+        episodes.readings,
+        episodes.value,
+        episodes.limit,
+        episodes.part,
+    )
+    for meter, check, flag, start, end, *figures in zip(*(c.tolist() for c in columns), strict=True):
+        spec = BY_NUMBER[check]
+        severity = spec.fail if flag == Flag.FAIL else spec.suspect
+        # One reading may stand for a whole episode: it still takes time, or nothing could overlap it.
+        item = Found(start, max(end, start + 1), severity, *figures)
+        groups.setdefault((meter, spec.code), []).append(item)
+    return {key: _merge_overlapping(items) for key, items in groups.items()}
+
+
+def _merge_overlapping(items: list[Found]) -> list[Found]:
+    """Join episodes of several parts (two batteries) that overlap: one alarm stands for both."""
+    items.sort(key=lambda item: (item.start_us, item.part))
+    merged = items[:1]
+    for item in items[1:]:
+        last = merged[-1]
+        if item.start_us >= last.end_us:
+            merged.append(item)
+            continue
+        worse = item if RANK[item.severity] < RANK[last.severity] else last
+        merged[-1] = replace(worse, start_us=last.start_us, end_us=max(last.end_us, item.end_us))
+    return merged
