@@ -23,7 +23,7 @@ _NEVER_US = ONGOING_US
 
 
 def carry_oil_account(block: Block, volume: Series) -> Verdict:
-    """Carry the working register, and the readings at which it passed each share of the interval.
+    """Carry the readings at which the working register passed each share of the interval.
 
     Raises no flag of its own: what is due is decided by `oil_service`, for the calendar moves
     without readings.
@@ -31,8 +31,6 @@ def carry_oil_account(block: Block, volume: Series) -> Verdict:
     rows = np.flatnonzero(volume.steady)
     seg, time_us, register = block.seg.take(rows), block.time_us[rows], block.volume_m3[rows]
     verdict = Verdict()
-    verdict.state["oil_register_us"] = seg.closing(time_us, block.state["oil_register_us"])
-    verdict.state["oil_register"] = seg.closing(register, block.state["oil_register"])
     share = volume_share(block.meters.take(seg.row), register)
     for name, ratio in (("oil_soon_us", block.policy.oil_due_soon_ratio), ("oil_over_us", 1.0)):
         past = share >= ratio
@@ -64,7 +62,7 @@ def oil_service(
     held against.
     """
     elapsed = _days_since(meters.oil_filled_day, now_us, utc_offset_s) / meters.oil_interval_days
-    measured = volume_share(meters, state["oil_register"])
+    measured = volume_share(meters, state["volume_steady"])
     used = np.fmax(elapsed, measured)
     over_us = _onset_us(meters, state, "oil_over_us", 1.0, now_us, utc_offset_s, measured)
     soon_us = _onset_us(
@@ -96,7 +94,7 @@ def _onset_us(
     by_calendar[known] = midnight_us(day[known], utc_offset_s[known])
     by_calendar[by_calendar > now_us] = _NEVER_US
     # The registry may have changed since the reading that is carried: then the last one counts.
-    crossed = np.where(state[field] == ABSENT, state["oil_register_us"], state[field])
+    crossed = np.where(state[field] == ABSENT, state["volume_tail_us"], state[field])
     by_volume = np.where(measured >= ratio, crossed, _NEVER_US)
     earlier: NDArray[np.int64] = np.minimum(by_calendar, by_volume)
     return earlier

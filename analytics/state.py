@@ -78,9 +78,7 @@ STATE_DTYPE = np.dtype(
         ("battery1", "f8"),
         ("battery2_us", "i8"),
         ("battery2", "f8"),
-        # The working register for the oil's account, and since when it is past each limit.
-        ("oil_register_us", "i8"),
-        ("oil_register", "f8"),
+        # Since when the working register is past each share of the oil's interval.
         ("oil_soon_us", "i8"),
         ("oil_over_us", "i8"),
         *((name, OPEN_DTYPE) for name in TRACKED),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from firmware_sim.link import Acknowledged, Down, Link, Received, Up
+from firmware_sim.connection import Acknowledged, Down, Link, Received, Up
 
 _log = logging.getLogger(__name__)
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from firmware_sim.connection import Link, Received
+from firmware_sim.counts import Counts
 from firmware_sim.encode import payload, records, status_payload
 from firmware_sim.lane import Kind, Lane, LaneReport, Outbound
 from firmware_sim.ledger import Delivery, Ledger
-from firmware_sim.link import Link, Received
 from firmware_sim.playback import Message
 from fleet.readings import ABSENT, ReadingBatch
 from fleet.wire import parse_topic, topic
@@ -35,35 +36,6 @@ class Identity:
 
     company: str
     meter_id: str
-
-
-@dataclass(slots=True)
-class Counts:
-    """Figures of a run, in readings where nothing else is said."""
-
-    readings: int = 0
-    #: Distinct readings that were given to a broker.
-    published: int = 0
-    #: Of these, acknowledged by the broker.
-    acknowledged: int = 0
-    #: Of these, confirmed by the server.
-    confirmed: int = 0
-    #: Distinct readings given to a broker and not confirmed.
-    unconfirmed: int = 0
-    #: Sent a second time by the injected fault.
-    duplicates_injected: int = 0
-    #: Sent again for want of an acknowledgement or confirmation, or on the server's request.
-    resent: int = 0
-    #: Messages sent, of any kind.
-    messages: int = 0
-    #: Messages that the broker took and gave to nobody.
-    undelivered: int = 0
-    #: Messages from the server that say nothing a meter understands.
-    not_understood: int = 0
-
-    def as_dict(self) -> dict[str, int]:
-        """Give the figures fit for JSON."""
-        return asdict(self)
 
 
 class _Confirm(msgspec.Struct):
@@ -100,7 +72,7 @@ class Publisher:
         self._ledger = Ledger(readings)
         self._key_of = {identity: key for key, identity in enumerate(self._identities)}
         self._boot_of = self._boots()
-        self._counts = Counts(readings=len(readings))
+        self._counts = Counts()
         self._confirmed = 0
         self._patience_s = self._first_patience_s = confirm_timeout_s
         self._progress_s = clock()

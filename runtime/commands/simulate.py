@@ -6,80 +6,35 @@ import json
 import signal
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime
 from types import FrameType
 from typing import Any
 
 import typer
 
+from firmware_sim.connection import Address, Link, Will
 from firmware_sim.encode import status_payload
-from firmware_sim.link import Address, Link, MqttLink, Will
-from firmware_sim.meter import Telemetry, boot_of, generate
+from firmware_sim.link import MqttLink
 from firmware_sim.playback import Playback, Schedule
-from firmware_sim.population import Population, build_population
-from firmware_sim.publisher import Identity, Publisher
-from firmware_sim.replay import as_telemetry, older_than
+from firmware_sim.publisher import Publisher
 from firmware_sim.run import Limits, run
-from firmware_sim.truth import write_truth
-from fleet.meters import Meter
-from fleet.registry import read_registry, write_registry
-from fleet.wire import is_id, topic
-from runtime.exceptions import RuntimeFailure
+from fleet.wire import topic
+from runtime.commands.simulate_fleet import (
+    SimulateOptions,
+    SimulationError,
+    SpeakingFleet,
+    invented,
+    recorded,
+)
+
+__all__ = ["SimulateOptions", "SimulationError", "SimulationReport", "simulate"]
 
 _PROGRESS_S = 5.0
-#: How far ahead the present is generated when it is played without a bound.
-_LIVE_HORIZON_S = 86_400.0
 #: More connections than this would not fit into select().
 _MOST_CONNECTIONS = 500
-
-
-class SimulationError(RuntimeFailure):
-    """The simulation cannot begin; the message says what to do."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SimulateOptions:
-    """What the command line says."""
-
-    mqtt_url: str
-    mqtt_version: int = 5
-    company: str = "demo"
-    meters: int = 60
-    seed: int = 1
-    days: float = 14.0
-    #: End of the history; None for now. Two runs with the same end are the same run.
-    end: datetime | None = None
-    #: How many times as fast as it happened; 0 for at once. None: by `for_s`, or at once.
-    speed: float | None = None
-    for_s: float | None = None
-    #: Go on in real time after the history, for `for_s` in all or until interrupted.
-    live: bool = False
-    #: Messages per second at most.
-    rate: float | None = None
-    fault_share: float = 0.3
-    window: int = 1000
-    #: One connection for each meter, with a last will, instead of one for all.
-    one_connection_per_meter: bool = False
-    drain_timeout_s: float = 30.0
-    #: After so long without any news from the server, unconfirmed readings are sent again.
-    confirm_timeout_s: float = 15.0
-    truth: Path | None = None
-    registry_out: Path | None = None
-    report: Path | None = None
-    #: Write the files and publish nothing.
-    files_only: bool = False
-    replay: Path | None = None
-    replay_map: Path | None = None
-    #: Shift a replay by a multiple of this.
-    replay_align_s: float = 0.001
-    #: Zone of times without an offset in the replayed file; None for the map's.
-    timezone: str | None = None
-    registry: Path | None = None
-    reading_max_age_days: float = 90.0
 
 
 @dataclass(slots=True)
@@ -90,7 +45,7 @@ class SimulationReport:
     meters: int
     start: str | None
     end: str
-    #: How many readings the history holds.
+    #: How many readings the history holds, without the present that may follow it.
     readings: int = 0
     published: int = 0
     acknowledged: int = 0
@@ -101,20 +56,9 @@ class SimulationReport:
     messages: int = 0
     undelivered: int = 0
     not_understood: int = 0
-    #: Whether all that was due was sent.
+    #: Whether the whole history was sent.
     complete: bool = False
     seconds: float = 0.0
-
-
-@dataclass(slots=True)
-class _Fleet:
-    """Everything that speaks: who, what, and since when."""
-
-    source: str
-    identities: list[Identity]
-    telemetry: Telemetry
-    begin_us: int
-    end_us: int
 
 
 @dataclass(slots=True)
@@ -142,7 +86,7 @@ def simulate(
     """
     clock = _wall_clock()
     end_us = _whole_second(options.end, clock())
-    fleet = _recorded(options, end_us, say) if options.replay else _invented(options, end_us)
+    fleet = recorded(options, options.replay, end_us, say) if options.replay else invented(options, end_us)
     report = _new_report(fleet)
     if options.files_only:
         return _finish(report, options, say)
@@ -163,96 +107,13 @@ def simulate(
         finally:
             publisher.close()
             progress.take_stock()
-            report.complete = playback.finished and publisher.idle
+            report.complete = report.published >= report.readings
             report.seconds = round(time.monotonic() - began, 3)
             _finish(report, options, say)
     return report
 
 
-def _invented(options: SimulateOptions, end_us: int) -> _Fleet:
-    end = datetime.fromtimestamp(end_us / 1e6, UTC)
-    start = end - timedelta(days=options.days)
-    try:
-        population = build_population(
-            options.meters,
-            options.seed,
-            start=start,
-            end=end,
-            company=options.company,
-            fault_share=options.fault_share,
-        )
-    except ValueError as error:
-        raise SimulationError(str(error)) from error
-    _write_files(population, options)
-    horizon_s = (options.for_s or _LIVE_HORIZON_S) if options.live else 0.0
-    telemetry = generate(population, until=end + timedelta(seconds=horizon_s))
-    identities = [Identity(meter.company, meter.meter_id) for meter in population.meters]
-    return _Fleet("generated", identities, telemetry, round(start.timestamp() * 1e6), end_us)
-
-
-def _write_files(population: Population, options: SimulateOptions) -> None:
-    if options.truth is not None:
-        write_truth(population, options.truth)
-    if options.registry_out is not None:
-        with options.registry_out.open("w", encoding="utf-8", newline="") as out:
-            write_registry(population.meters, out)
-
-
-def _recorded(options: SimulateOptions, end_us: int, say: Callable[[str], None]) -> _Fleet:
-    # Reading files is heavy (Arrow), and a generated fleet does without.
-    from ingest.files import load_map, read_readings  # noqa: PLC0415
-
-    if options.replay is None:
-        msg = "there is no file to replay"
-        raise SimulationError(msg)
-    try:
-        file_map = load_map(options.replay_map) if options.replay_map else None
-        found = read_readings(options.replay, file_map, options.timezone)
-        companies = _companies(options.registry)
-    except (OSError, ValueError) as error:
-        msg = f"{options.replay} cannot be replayed: {error}"
-        raise SimulationError(msg) from error
-    identities = [
-        Identity(company or companies.get(meter_id) or options.company, meter_id)
-        for meter_id, company in zip(found.meter_ids, found.companies, strict=True)
-    ]
-    strange = [who for who in identities if not (is_id(who.meter_id) and is_id(who.company))]
-    if strange:
-        msg = f"{strange[0].company}/{strange[0].meter_id} cannot stand in a topic; map it to another name"
-        raise SimulationError(msg)
-    align_us = max(1000, round(options.replay_align_s * 1e6))
-    boot = boot_of(datetime.fromtimestamp(end_us / 1e6, UTC))
-    telemetry = as_telemetry(found.readings, end_us=end_us, boot=boot, align_us=align_us)
-    if not len(telemetry.readings):
-        msg = f"{options.replay} holds no readings that can be sent"
-        raise SimulationError(msg)
-    too_old = older_than(telemetry.readings, options.reading_max_age_days, end_us)
-    if too_old:
-        say(
-            f"{too_old} of {len(telemetry.readings)} readings lie more than "
-            f"{options.reading_max_age_days:g} days back and will be refused: "
-            "raise METERWARDEN_READING_MAX_AGE_DAYS where they are received"
-        )
-    begin_us = int(telemetry.sent_us.min())
-    return _Fleet(str(options.replay.name), identities, telemetry, begin_us, end_us)
-
-
-def _companies(registry: Path | None) -> dict[str, str]:
-    if registry is None:
-        return {}
-    with registry.open(encoding="utf-8", newline="") as lines:
-        found = read_registry(lines)
-    if found.errors:
-        msg = f"{registry}: {found.errors[0]}"
-        raise ValueError(msg)
-    return _by_meter(found.meters)
-
-
-def _by_meter(meters: Sequence[Meter]) -> dict[str, str]:
-    return {meter.meter_id: meter.company for meter in meters}
-
-
-def _links(options: SimulateOptions, fleet: _Fleet) -> list[Link]:
+def _links(options: SimulateOptions, fleet: SpeakingFleet) -> list[Link]:
     try:
         address = Address.parse(options.mqtt_url)
     except ValueError as error:
@@ -282,7 +143,7 @@ def _links(options: SimulateOptions, fleet: _Fleet) -> list[Link]:
     ]
 
 
-def _playback(options: SimulateOptions, fleet: _Fleet, now_us: int) -> Playback:
+def _playback(options: SimulateOptions, fleet: SpeakingFleet, now_us: int) -> Playback:
     speed = options.speed
     if speed is None:
         spread = options.for_s is not None and not options.live
@@ -306,7 +167,7 @@ def _limits(options: SimulateOptions, now_us: int) -> Limits:
     return Limits(until_us=until_us, drain_timeout_s=options.drain_timeout_s)
 
 
-def _new_report(fleet: _Fleet) -> SimulationReport:
+def _new_report(fleet: SpeakingFleet) -> SimulationReport:
     readings = fleet.telemetry.readings
     begin = int(readings.device_time_us.min()) if len(readings) else None
     return SimulationReport(
@@ -314,7 +175,7 @@ def _new_report(fleet: _Fleet) -> SimulationReport:
         meters=len(fleet.identities),
         start=None if begin is None else _iso(begin),
         end=_iso(fleet.end_us),
-        readings=len(readings),
+        readings=int((readings.device_time_us <= fleet.end_us).sum()),
     )
 
 

@@ -33,7 +33,7 @@ def _arrivals(chance, keys):
         taken = taken[size:]
 
 
-@pytest.mark.parametrize("seed", range(150))
+@pytest.mark.parametrize("seed", range(6))
 def test_any_order_of_arrival_ends_in_the_truth(seed, story, make_meter, now):
     chance = random.Random(seed)
     keys = list(story.register(*(make_meter(f"M{i}", interval_s=60) for i in range(3))).values())

@@ -10,7 +10,7 @@ def alarm_id(city) -> int:
     return city.alarm("M1")
 
 
-def test_acknowledging_leaves_who_when_and_a_journal_row(client, city, alarm_id):
+def test_acknowledging_leaves_who_when_and_a_journal_row(client, alarm_id):
     response = client.post(
         f"/api/v1/alarms/{alarm_id}/acknowledge", json={"actor": "Li Lei", "note": "on my way"}
     )

@@ -39,10 +39,11 @@ def busy(city):
     return city
 
 
+@pytest.mark.usefixtures("busy")
 @pytest.mark.parametrize(
     "path", [*PAGES, f"/meters?search={ATTACK}", f"/?company={ATTACK}", f"/?check={ATTACK}"]
 )
-def test_what_people_typed_is_text_and_never_markup(client, busy, path):
+def test_what_people_typed_is_text_and_never_markup(client, path):
     page = client.get(path)
     assert page.status_code == 200
     assert "<script>alert" not in page.text
@@ -50,8 +51,9 @@ def test_what_people_typed_is_text_and_never_markup(client, busy, path):
     assert "&lt;script&gt;" in page.text
 
 
+@pytest.mark.usefixtures("busy")
 @pytest.mark.parametrize("path", PAGES)
-def test_no_page_has_inline_scripts_or_styles_or_foreign_addresses(client, busy, path):
+def test_no_page_has_inline_scripts_or_styles_or_foreign_addresses(client, path):
     tags = Tags()
     tags.feed(client.get(path).text)
     assert len(tags.found) > 30
@@ -63,8 +65,9 @@ def test_no_page_has_inline_scripts_or_styles_or_foreign_addresses(client, busy,
         assert all(re.match(r"/(?!/)|#|tel:", address) for address in addresses)
 
 
+@pytest.mark.usefixtures("busy")
 @pytest.mark.parametrize("path", PAGES)
-def test_every_page_speaks_both_languages_and_says_which(client, busy, path):
+def test_every_page_speaks_both_languages_and_says_which(client, path):
     english, chinese = (client.get(path, headers={"accept-language": tag}).text for tag in ("en-GB", "zh-TW"))
     assert '<html lang="en">' in english
     assert '<html lang="zh-CN">' in chinese

@@ -8,7 +8,7 @@ import pytest
 from babel import Locale
 
 from api.console.catalogue import LOCALES, translations
-from api.console.formats import Formats
+from api.console.formats import NOTHING, Formats
 from api.console.language import accepted_language
 
 NOW = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
@@ -25,7 +25,7 @@ ENGLISH, CHINESE = (Formats(Locale.parse(LOCALES[name]), translations(name)) for
         (34.24, "d", "34.2 d", "34.2 天"),
         (180.5, "CNY", "180.5 CNY", "180.5 元"),
         (5.0, None, "5", "5"),
-        (None, "V", "–", "–"),
+        (None, "V", NOTHING, NOTHING),
         (float("inf"), "s", ENGLISH.quantity(1e9, "s"), CHINESE.quantity(1e9, "s")),
     ],
 )
@@ -40,7 +40,7 @@ def test_moments_are_told_in_the_companys_zone():
     assert ENGLISH.zone_label(NOW, "Asia/Shanghai") == "UTC+8"
     assert ENGLISH.zone_label(NOW, "Asia/Kolkata") == "UTC+5:30"
     assert ENGLISH.zone_label(NOW, "America/St_Johns") == "UTC-3:30"
-    assert ENGLISH.moment(None, "UTC") == ENGLISH.day(None) == "–"
+    assert ENGLISH.moment(None, "UTC") == ENGLISH.day(None) == NOTHING
     assert CHINESE.day(date(2024, 2, 29)) == "2024年2月29日"
 
 
@@ -52,7 +52,7 @@ def test_ages():
 
 def test_an_unknown_code_is_shown_as_it_is():
     assert ENGLISH.word("actor", "li_lei") == "li_lei"
-    assert ENGLISH.word("valve", None) == "–"
+    assert ENGLISH.word("valve", None) == NOTHING
 
 
 @pytest.mark.parametrize(

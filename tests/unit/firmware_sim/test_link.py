@@ -3,7 +3,8 @@ import socket
 
 import pytest
 
-from firmware_sim.link import Acknowledged, Address, Down, MqttLink, Received, Up, Will
+from firmware_sim.connection import Acknowledged, Address, Down, Received, Up, Will
+from firmware_sim.link import MqttLink
 
 
 class Time:

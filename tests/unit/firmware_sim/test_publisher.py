@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from firmware_sim.link import Acknowledged, Down, Event, Received, Up
+from firmware_sim.connection import Acknowledged, Down, Event, Received, Up
 from firmware_sim.playback import Message
 from firmware_sim.publisher import Identity, Publisher
 from fleet.readings import ReadingBatch

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from firmware_sim.link import Acknowledged, Event, Received, Up
+from firmware_sim.connection import Acknowledged, Event, Received, Up
 from firmware_sim.meter import Telemetry
 from firmware_sim.playback import Playback, Schedule
 from firmware_sim.publisher import Identity, Publisher
