@@ -97,7 +97,7 @@ def _services(figures: Figures) -> Iterator[Metric]:
             figure.add_metric([row["service"], name], value)
     yield from (age, start, figure)
     ingest = next((numbers(row["figures"]) for row in figures.heartbeats if row["service"] == "ingest"), {})
-    yield _counter("readings_stored", "Readings committed since ingest started.", ingest.get("stored"))
+    yield _counter("readings_stored", "Readings committed since ingest started.", ingest.get("readings"))
     yield _counter("readings_refused", "Readings refused since ingest started.", ingest.get("refused"))
 
 

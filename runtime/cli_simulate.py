@@ -51,8 +51,12 @@ def simulate(
         Path | None, typer.Option("--map", help="Names its columns.", exists=True, rich_help_panel=_REPLAY)
     ] = None,
     tz: Annotated[
-        str, typer.Option(help="Of times without offset.", rich_help_panel=_REPLAY)
-    ] = "Asia/Shanghai",
+        str | None, typer.Option(help="Of times without an offset.", rich_help_panel=_REPLAY)
+    ] = None,
+    align: Annotated[
+        float,
+        typer.Option(help="Shift by a multiple of SECONDS.", min=0.001, rich_help_panel=_REPLAY),
+    ] = 3600.0,
     registry: Annotated[
         Path | None,
         typer.Option("--meters-csv", help="Each meter's company.", exists=True, rich_help_panel=_REPLAY),
@@ -97,6 +101,7 @@ def simulate(
             replay=replay,
             replay_map=replay_map,
             timezone=tz,
+            replay_align_s=align,
             registry=registry,
             reading_max_age_days=settings.reading_max_age_days,
         )

@@ -86,11 +86,17 @@ class Transaction:
 class Database:
     """A pool of connections to one database."""
 
-    def __init__(self, url: str, *, pool_size: int = 5, connect_timeout_s: int = 5) -> None:
+    def __init__(
+        self, url: str, *, pool_size: int = 5, pool_timeout_s: float = 10.0, connect_timeout_s: int = 5
+    ) -> None:
         self.url = url
         self._connect_timeout_s = connect_timeout_s
         self._pool = QueuePool(
-            cast(Any, self._connect), pool_size=pool_size, max_overflow=0, timeout=10, reset_on_return=None
+            cast("Any", self._connect),
+            pool_size=pool_size,
+            max_overflow=0,
+            timeout=pool_timeout_s,
+            reset_on_return=None,
         )
 
     def _connect(self) -> psycopg2.extensions.connection:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg2
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 
 class StorageError(Exception):
@@ -44,6 +45,9 @@ def translate_errors() -> Iterator[None]:
         raise SerializationError(_first_line(error)) from error
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         raise DatabaseUnavailableError(_first_line(error)) from error
+    except PoolTimeoutError as error:
+        msg = "every connection of the pool is busy"
+        raise DatabaseUnavailableError(msg) from error
     except psycopg2.Error as error:
         raise StorageError(_first_line(error)) from error
 

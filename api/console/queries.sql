@@ -57,10 +57,6 @@ SELECT kind, status, count(*) AS obligations FROM (
     WHERE o.period_end >= %(since)s
 ) AS known GROUP BY kind, status
 
--- companies --
--- Lists the companies.
-SELECT code, timezone FROM company ORDER BY code
-
 -- registry_is_empty --
 -- Tells whether any meter was ever imported.
 SELECT NOT EXISTS (SELECT 1 FROM meter) AS empty

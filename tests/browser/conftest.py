@@ -51,7 +51,7 @@ def browser() -> Iterator[Browser]:
 def house(database: Database, now: datetime, make_meter: Callable[..., Meter]) -> Database:
     """Two meters, a day of readings, and three open alarms."""
     with database.transaction() as transaction:
-        names = {"customer": "Grand Hotel", "contact": "Li Lei", "phone": "138 0000 1234"}
+        names = {"customer": "Grand Hotel", "contact": "duty desk", "phone": "000 0000 1234"}
         long = {"customer": "Laundry with a name that is far longer than any column, Pudong New Area branch"}
         upsert_meters(transaction, [make_meter("M1", **names), make_meter("004180800230671", **long)])
         keys = {known.meter.meter_id: known.meter_key for known in load_meters(transaction)}

@@ -179,6 +179,18 @@ def test_a_lost_connection_is_replaced_and_not_handed_out_again(database: Databa
         assert transaction.row("SELECT 1 AS one") == {"one": 1}
 
 
+def test_a_pool_with_no_connection_left_is_a_database_that_is_not_there(database_url: str) -> None:
+    database = Database(database_url, pool_size=1, pool_timeout_s=0.05)
+
+    def borrow_twice() -> None:
+        with database.transaction(), database.transaction():
+            pytest.fail("the pool gave more than it has")
+
+    with pytest.raises(DatabaseUnavailableError, match="pool is busy"):
+        borrow_twice()
+    database.close()
+
+
 def test_a_violated_key_names_its_constraint(database: Database) -> None:
     def insert_twice() -> None:
         with database.transaction() as transaction:

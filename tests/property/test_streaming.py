@@ -216,7 +216,7 @@ def _singles(batch: ReadingBatch) -> list[ReadingBatch]:
     return [batch.take(np.array([row])) for row in range(len(batch))]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(HISTORY, min_size=3, max_size=3), st.lists(st.floats(0, 1), max_size=6))
 def test_streaming_equals_one_pass(histories, cuts):
     batch = _batch(histories)
@@ -224,7 +224,7 @@ def test_streaming_equals_one_pass(histories, cuts):
     assert streamed == whole
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(HISTORY, min_size=3, max_size=3))
 def test_one_reading_at_a_time_equals_one_pass(histories):
     batch = _batch(histories)
@@ -262,7 +262,7 @@ RECOMPUTED = {"silent_limit_us"}
 
 @pytest.mark.parametrize("field", sorted(set(STATE_DTYPE.names) - RECOMPUTED))
 def test_forgetting_any_one_field_of_the_state_is_noticed(field):
-    batch = _eventful_batch(25)
+    batch = _eventful_batch(14)
     whole, streamed = _outcomes(batch, _singles(batch), forget=field)
     assert streamed != whole
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import typer.main
 
+from alerts.alarms.lifecycle import LIFECYCLE
+from alerts.inspections.tasks import TASK_LIFECYCLE
 from fleet.checks import CATALOGUE
 from fleet.meters import FIELDS
 from fleet.readings import ReadingBatch
@@ -70,3 +72,9 @@ def test_every_file_a_readme_points_to_exists(readme: str) -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", readme)
     assert links
     assert [link for link in links if not (DOCS.parent / link).exists()] == []
+
+
+def test_the_drawn_lives_are_those_of_the_transition_tables() -> None:
+    page = (DOCS / "lifecycles.md").read_text("utf-8")
+    drawn = re.findall(r"```mermaid\n(.*?)\n```", page, re.DOTALL)
+    assert drawn == [LIFECYCLE.mermaid().strip(), TASK_LIFECYCLE.mermaid().strip()]

@@ -29,7 +29,7 @@ class Tags(HTMLParser):
 
 @pytest.fixture
 def busy(city):
-    city.meter("M1", customer=ATTACK, contact=ATTACK, phone="138 0000", manager=ATTACK)
+    city.meter("M1", customer=ATTACK, contact=ATTACK, phone="000 0000", manager=ATTACK)
     alarm_id = city.alarm("M1", acknowledged_by=ATTACK, state="active_acked")
     obligation_id = city.obligation(date(2026, 10, 1), date(2026, 10, 31), customer=ATTACK)
     city.task(-3, alarm_id=alarm_id, meter_key=city.keys["M1"], customer=ATTACK, assignee=ATTACK)
@@ -86,7 +86,7 @@ def test_a_language_asked_for_is_remembered(client):
 
 
 def test_the_board_shows_everything_that_is_needed_to_act(client, city):
-    city.meter("M1", customer="Grand Hotel", contact="Li Lei", phone="138 0000 1234")
+    city.meter("M1", customer="Grand Hotel", contact="duty desk", phone="000 0000 1234")
     alarm_id = city.alarm("M1")
     city.task(2, alarm_id=alarm_id, meter_key=city.keys["M1"])
     page = client.get("/").text
@@ -104,8 +104,8 @@ def test_the_board_shows_everything_that_is_needed_to_act(client, city):
         "10:00 <small>UTC+8</small>",
         "Visit for an alarm",
         "due Nov 22, 2026",
-        "Li Lei",
-        'href="tel:13800001234"',
+        "duty desk",
+        'href="tel:00000001234"',
         f'action="/alarms/{alarm_id}/acknowledge"',
     ):
         assert text in page

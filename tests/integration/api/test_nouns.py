@@ -160,7 +160,9 @@ def test_ready_only_with_a_schema_and_both_services_alive(client, city):
 def test_metrics_are_base_units_and_never_count_telemetry(client, city):
     city.alarm("M1")
     city.task(1, alarm_id=city.alarm("M1", "battery_low", severity="minor"))
-    city.beat("ingest", age_s=2, figures='{"stored": 120, "refused": 3, "since": "today"}')
+    city.beat(
+        "ingest", age_s=2, figures='{"readings": 120, "connected": true, "refused": 3, "since": "today"}'
+    )
     with city.database.transaction() as transaction:
         transaction.execute("DROP TABLE reading")
     lines = client.get("/metrics").text.splitlines()
@@ -169,7 +171,8 @@ def test_metrics_are_base_units_and_never_count_telemetry(client, city):
         'meterwarden_alarms_open{check="flow_over_range",severity="major"} 1.0',
         'meterwarden_tasks_open{kind="alarm_visit",state="planned"} 1.0',
         'meterwarden_heartbeat_age_seconds{service="ingest"} 2.0',
-        'meterwarden_service_figure{figure="stored",service="ingest"} 120.0',
+        'meterwarden_service_figure{figure="readings",service="ingest"} 120.0',
+        'meterwarden_service_figure{figure="connected",service="ingest"} 1.0',
         "meterwarden_readings_stored_total 120.0",
         "meterwarden_readings_refused_total 3.0",
         "meterwarden_engine_backlog_rows 0.0",

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from fleet.policy import Policy
+
+NAN = float("nan")
+
+
+def test_reversals_and_misreadings_by_hand(judge):
+    case = judge(volume_m3=[100, 110, 90, 95, 96, 106, 40, 116, 99_000, 126, 136])
+    # 90 is confirmed by 95; 40 and 99,000 are contradicted by what follows.
+    assert case.flags("register_reversed") == "ugFgggggggg"
+    assert case.flags("sensor_glitch") == "ugggggSgSgg"
+    assert case.episodes("register_reversed") == [(120, 180, 1, 20)]
+    assert case.episodes("sensor_glitch") == [(360, 420, 1, None), (480, 540, 1, None)]
+
+
+def test_a_fall_waits_for_the_next_reading(judge):
+    case = judge(volume_m3=[100, 110, 90])
+    assert case.flags("register_reversed") == "ugu"
+    assert case.flags("sensor_glitch") == "ugu"
+    assert case.found == set()
+
+
+def test_a_meter_that_runs_backwards_is_one_episode(judge):
+    case = judge(volume_m3=[100, 97, 94, 91, 88])
+    assert case.flags("register_reversed") == "uFFFu"
+    assert case.episodes("register_reversed") == [(60, None, 3, 3)]
+
+
+def test_one_step_back_is_within_the_display(judge):
+    case = judge(volume_m3=[100, 99, 98.9, 99.9])
+    assert case.flags("register_reversed") == "uggg"
+
+
+def test_a_fall_across_a_long_gap_is_an_exchanged_meter(judge):
+    gap = 7 * 1440
+    case = judge(minutes=[0, 60, 60 + gap, 120 + gap], volume_m3=[5000, 5010, 3, 9])
+    assert "register_reversed" not in case.found
+    sooner = judge(minutes=[0, 60, 59 + gap, 120 + gap], volume_m3=[5000, 5010, 3, 9])
+    assert "register_reversed" in sooner.found
+
+
+def test_a_fall_to_zero_from_half_the_top_is_no_roll_over(judge):
+    case = judge(meter={"register_digits": 4}, volume_m3=[5000, 5010, 3, 9])
+    assert case.flags("register_reversed") == "ugFg"
+
+
+def test_the_standard_register_speaks_where_the_working_one_is_absent(judge):
+    case = judge(std_volume_m3=[1000, 1100, 700, 750, 800])
+    assert case.flags("register_reversed") == "ugFgg"
+    both = judge(volume_m3=[10, 20, 30, 40, 50], std_volume_m3=[1000, 1100, 700, 750, 800])
+    assert "register_reversed" not in both.found
+
+
+def test_a_working_register_that_is_not_filled_in_raises_nothing(judge):
+    case = judge(
+        minutes=[0, 1440, 2880, 4320],
+        meter={"interval_s": 86400},
+        volume_m3=[0, 0, 0, 0],
+        std_volume_m3=[13157, 13930, 14933, 15000],
+        flow_m3h=[0, 70, 80, 0],
+        pressure_kpa=[149, 149, 149, 149],
+        temperature_c=[19, 16, 14, 15],
+    )
+    assert case.found == set()
+    assert case.flags("flow_over_range_sustained") == "----"
+
+
+def test_a_stalled_register_by_hand(judge):
+    case = judge(
+        #        moves, then stands from 60 on while 4 to 9 m³/h are shown; 0 ends the run
+        volume_m3=[100, 106, 106, 106, 106, 106, 106, 110, 110],
+        flow_m3h=[6, 6, 8, 4, 9, 0, 5, 5, 1],
+    )
+    # Two steps of 1 m³ are reached at once: 6 m³ in an hour, then 4 m³/h x 2 h, then 4 x 3.
+    assert case.flags("register_stalled") == "ggSSSgggg"
+    assert case.episodes("register_stalled") == [(60, 300, 3, 12)]
+
+
+def test_a_coarse_register_needs_more_time(judge):
+    case = judge(meter={"register_step": 10}, volume_m3=[100] * 6, flow_m3h=[6] * 6)
+    # 20 m³ at 6 m³/h: after 3 h 20 min.
+    assert case.flags("register_stalled") == "ggggSS"
+
+
+def test_a_snapshot_of_zero_beside_a_moving_register_is_normal(judge):
+    case = judge(volume_m3=[100, 106, 112, 118], flow_m3h=[0, 0, 0, 0])
+    assert case.found == set()
+
+
+def test_idle_or_stuck_by_hand(judge):
+    policy = Policy(idle_after_s=3 * 3600)
+    case = judge(
+        policy=policy,
+        volume_m3=[43, 43, 43, 43, 43, 44, 44, NAN, 44, 44],
+        flow_m3h=[0, 0, 0, 0, 0, 0, 0, 0, 0, 2],
+    )
+    assert case.flags("idle_or_stuck") == "gggSSgg-Sg"
+    assert case.episodes("idle_or_stuck") == [(0, 300, 2, 0.167), (300, 540, 1, 0.125)]
+
+
+def test_a_misread_register_is_no_sign_of_use(judge):
+    case = judge(policy=Policy(idle_after_s=3 * 3600), volume_m3=[43, 43, 9, 43, 43, 80_000, 43, 43])
+    assert case.flags("idle_or_stuck") == "gggSSSSS"
+
+
+def test_single_and_empty(judge):
+    assert judge(volume_m3=[5]).found == set()
+    assert judge(volume_m3=[5]).flags("register_reversed") == "u"
+    nothing = judge(volume_m3=[])
+    assert len(nothing.result.episodes) == 0
+    assert all(len(flags) == 0 for flags in nothing.result.flags.values())

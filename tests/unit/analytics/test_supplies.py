@@ -1,0 +1,150 @@
+"""Balance, batteries, oil."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import numpy as np
+import pytest
+
+from analytics.episodes import ONGOING_US
+from analytics.pipeline import CLOCK_CHECKS, evaluate_clock, initial_state
+from fleet.checks import BY_NUMBER
+from fleet.meters import MeterTable
+
+NAN = float("nan")
+DAY_US = 86_400_000_000
+
+
+def test_balance_by_hand(judge):
+    case = judge(
+        meter={"prepaid": True, "low_balance": 200}, balance=[900, 201, 200, 50, NAN, 0, -3, 500, 150]
+    )
+    assert case.flags("balance_low") == "ggSS-gggS"
+    assert case.flags("balance_exhausted") == "gggg-SSgg"
+    assert case.episodes("balance_low") == [(120, 300, 2, 50), (480, None, 1, 150)]
+    assert case.episodes("balance_exhausted") == [(300, 420, 2, -3)]
+
+
+def test_a_meter_that_is_not_prepaid_has_no_balance(judge):
+    case = judge(balance=[0, 0])
+    assert case.flags("balance_low") == case.flags("balance_exhausted") == "--"
+
+
+def test_battery_by_hand(judge):
+    case = judge(
+        meter={"battery_type": "lithium_3v6"},
+        battery_v=[3.6, 3.2, 3.6, 3.25, 3.2, NAN, 3.05, 3.0, 0, 3.5, 3.6, 3.6],
+    )
+    # 3.2 once is a glitch; two in a row are low, two below 3.1 critical; 0 V is no report; two good ones end it.
+    assert case.flags("battery_low") == "uuuuS-SF-ugg"
+    assert case.episodes("battery_low") == [(180, 600, 3, 3.05)]
+    assert case.result.episodes.part.tolist() == [1]
+    assert case.result.episodes.limit.tolist() == [3.3]
+
+
+def test_each_battery_has_its_own_episode(judge):
+    case = judge(
+        meter={"battery_type": "lithium_3v6", "battery2_type": "alkaline_6v"},
+        battery_v=[3.2, 3.2, 3.2],
+        battery2_v=[4.4, 4.4, 4.4],
+    )
+    assert case.result.episodes.part.tolist() == [1, 2]
+    assert case.result.episodes.flag.tolist() == [3, 4]
+    assert case.flags("battery_low") == "uFF"
+
+
+def _us(*when: int) -> int:
+    return int(datetime(*when, tzinfo=UTC).timestamp()) * 1_000_000
+
+
+def _clock(meter, now_us: int, state=None, **fields):
+    table = MeterTable.build([meter(**fields)])
+    return evaluate_clock(table, initial_state(1) if state is None else state, now_us, now_us)
+
+
+def _codes(episodes) -> list[str]:
+    return [BY_NUMBER[number].code for number in episodes.check.tolist()]
+
+
+BATTERY = {"battery_type": "alkaline_6v", "battery_replaced_on": date(2024, 1, 1), "battery_life_days": 100}
+
+
+@pytest.mark.parametrize(
+    ("now", "flag"),
+    [
+        ((2024, 4, 9, 15, 59), None),
+        # Day 100 is 10 April; in China it begins at 16:00 UTC the day before.
+        ((2024, 4, 9, 16, 0), 3),
+        ((2024, 7, 8, 16, 0), 3),
+        ((2024, 7, 8, 16, 1), 4),
+    ],
+)
+def test_battery_overdue_by_the_calendar(meter, now, flag):
+    episodes = _clock(meter, _us(*now), **BATTERY)
+    assert episodes.flag.tolist() == ([] if flag is None else [flag])
+    if flag:
+        assert _codes(episodes) == ["battery_overdue"]
+        assert episodes.started_us.tolist() == [_us(2024, 4, 9, 16)]
+        assert episodes.ended_us.tolist() == [ONGOING_US]
+        assert episodes.part.tolist() == [1]
+
+
+OIL = {"oil_filled_on": date(2024, 1, 1), "oil_interval_days": 100}
+
+
+def test_oil_by_the_calendar(meter):
+    assert _codes(_clock(meter, _us(2024, 4, 4, 15, 59), **OIL)) == []
+    soon = _clock(meter, _us(2024, 4, 5), **OIL)
+    assert _codes(soon) == ["oil_due_soon"]
+    assert soon.started_us.tolist() == [_us(2024, 4, 4, 16)]
+    over = _clock(meter, _us(2024, 4, 20), **OIL)
+    assert _codes(over) == ["oil_overdue"]
+    assert over.started_us.tolist() == [_us(2024, 4, 9, 16)]
+    assert over.value.tolist() == pytest.approx([1.1033], abs=1e-3)
+
+
+def test_oil_by_the_volume_measured(judge):
+    meter = {"oil_volume_at_fill": 1000, "oil_interval_m3": 100}
+    case = judge(meter=meter, volume_m3=[1000, 1050, 1094, 1096, 1098, 1100, 1130])
+    now_us = int(case.result.state["last_time_us"][0])
+    over = evaluate_clock(case.table, case.result.state, now_us, now_us)
+    assert _codes(over) == ["oil_overdue"]
+    # The first reading at 1,100 m³.
+    assert over.started_us.tolist() == [now_us - 3_600_000_000]
+    assert over.value.tolist() == [1.3]
+    part = judge(meter=meter, volume_m3=[1000, 1050, 1094, 1096, 1098])
+    soon = evaluate_clock(part.table, part.result.state, now_us, now_us)
+    assert _codes(soon)[0] == "oil_due_soon"
+
+
+def test_after_a_service_the_oil_is_fresh(judge, meter):
+    case = judge(meter={"oil_volume_at_fill": 1000, "oil_interval_m3": 100}, volume_m3=[1000, 1130])
+    now_us = int(case.result.state["last_time_us"][0])
+    served = MeterTable.build([meter(oil_volume_at_fill=1130, oil_interval_m3=100)])
+    assert len(evaluate_clock(served, case.result.state, now_us, now_us)) == 0
+
+
+def test_an_interval_made_shorter_counts_from_the_last_sample(judge, meter):
+    case = judge(meter={"oil_volume_at_fill": 1000, "oil_interval_m3": 900}, volume_m3=[1000, 1090, 1130])
+    now_us = int(case.result.state["last_time_us"][0])
+    shorter = MeterTable.build([meter(oil_volume_at_fill=1000, oil_interval_m3=50)])
+    found = evaluate_clock(shorter, case.result.state, now_us + 7, now_us)
+    assert _codes(found) == ["oil_overdue"]
+    assert found.started_us.tolist() == [now_us]
+
+
+def test_without_an_interval_nothing_is_due(judge, meter):
+    case = judge(meter={"oil_filled_on": date(2000, 1, 1), "oil_volume_at_fill": 0}, volume_m3=[0, 1e6, 2e6])
+    assert len(evaluate_clock(case.table, case.result.state, _us(2023, 11, 15), 0)) == 0
+
+
+def test_clock_checks_are_those_that_no_reading_decides(judge):
+    assert {*judge(volume_m3=[1]).result.flags} & CLOCK_CHECKS == set()
+    assert {"battery_overdue", "oil_due_soon", "oil_overdue"} == CLOCK_CHECKS
+
+
+def test_offsets_may_differ_by_meter(meter):
+    table = MeterTable.build([meter(meter_id="a", **BATTERY), meter(meter_id="b", **BATTERY)])
+    found = evaluate_clock(table, initial_state(2), _us(2024, 5, 1), 0, np.array([0, 8 * 3600]))
+    assert found.started_us.tolist() == [_us(2024, 4, 10), _us(2024, 4, 9, 16)]
