@@ -205,7 +205,7 @@ def _judge(block: Block) -> Verdict:
         check_over_range(block),
         check_sustained(block, series.volume),
         check_under_range(block),
-        check_stalled(block, moved),
+        check_stalled(block, series.disturbed),
         check_idle(block, moved),
         check_balance(block),
         check_battery(block),

@@ -36,6 +36,12 @@ class Registers:
         )
 
     @property
+    def disturbed(self) -> Mask:
+        """Tell at which readings either register moved, fell or leapt: it did not stand still."""
+        restless: Mask = self.moved | self.volume.suspicious | self.std_volume.suspicious
+        return restless
+
+    @property
     def moved(self) -> Mask:
         """Tell at which readings either register had moved."""
         moved: Mask = self.volume.moved | self.std_volume.moved
@@ -94,21 +100,21 @@ def _speak(block: Block, verdict: Verdict, series: Series, finding: _Finding) ->
     return out
 
 
-def check_stalled(block: Block, moved: Mask) -> Verdict:
+def check_stalled(block: Block, disturbed: Mask) -> Verdict:
     """Flag a register SUSPECT that stands still while gas flows.
 
     Looked at are readings with a snapshot and a register. A run begins at a snapshot above 0 and
-    goes on while snapshots are above 0, no register moves, and no gap is longer than the meter's
-    silence limit. It is a finding once it is `stalled_for_s` old and the smallest snapshot since
-    its start would have moved the register by `stalled_steps` steps; onset: the run's start;
-    value: what that snapshot would have added, m³. A snapshot of 0 while the register moves is
-    normal on an on/off burner and is nothing.
+    goes on while snapshots are above 0, no register moves, falls or leaps, and no gap is longer
+    than the meter's silence limit. It is a finding once it is `stalled_for_s` old and the smallest
+    snapshot since its start would have moved the register by `stalled_steps` steps; onset: the
+    run's start; value: what that snapshot would have added, m³. A snapshot of 0 while the register
+    moves is normal on an on/off burner and is nothing.
     """
     state, flow = block.state, block.readings.flow_m3h
     present = ~(np.isnan(flow) | (np.isnan(block.volume_m3) & np.isnan(block.std_volume_m3)))
-    rows = np.flatnonzero((present & ~block.dropout) | moved)
+    rows = np.flatnonzero((present & ~block.dropout) | disturbed)
     seg, time_us = block.seg.take(rows), block.time_us[rows]
-    run = _FlowRuns.of(block, seg, time_us, np.where(present[rows], flow[rows], 0.0), moved[rows])
+    run = _FlowRuns.of(block, seg, time_us, np.where(present[rows], flow[rows], 0.0), disturbed[rows])
     demanded_m3 = run.lowest * (time_us - run.since_us) / US_PER_H
     limit = block.policy.stalled_steps * block.meters.register_step_m3
     stalled = run.goes_on & (time_us - run.since_us >= block.policy.stalled_for_s * US_PER_S)
@@ -143,12 +149,12 @@ class _FlowRuns:
 
     @classmethod
     def of(
-        cls, block: Block, seg: Segments, time_us: NDArray[np.int64], flow: Floats, moved: Mask
+        cls, block: Block, seg: Segments, time_us: NDArray[np.int64], flow: Floats, disturbed: Mask
     ) -> _FlowRuns:
         state = block.state
         flowing = flow > 0
         elapsed_us = time_us - seg.previous(time_us, state["stalled_last_us"])
-        goes_on = flowing & seg.previous(flowing, state["flowing"]) & ~moved
+        goes_on = flowing & seg.previous(flowing, state["flowing"]) & ~disturbed
         goes_on &= elapsed_us <= block.silent_limit_us[seg.row]
         since_us = seg.latest(time_us, ~goes_on, state["stalled_since_us"])
         return cls(flowing, goes_on, since_us, _lowest(seg, flow, goes_on, state["stalled_flow"]))

@@ -246,6 +246,8 @@ def _eventful_batch(moods: int) -> ReadingBatch:
         history += (
             [usual | {"has": has}] * 3 + [usual | {"has": misread, "rise": 2000}] + [usual | {"has": has}] * 3
         )
+    standing = usual | {"has": "both", "rise": 0}
+    history += [standing | {"flow": flow} for flow in (17, 8, 20, 17, 20, 8, 17)] + [usual | {"flow": 8}]
     batch = _batch([history, [], []])
     return replace(batch, received_us=batch.received_us + random.integers(0, 10**12, len(batch)))
 

@@ -110,3 +110,8 @@ def test_single_and_empty(judge):
     nothing = judge(volume_m3=[])
     assert len(nothing.result.episodes) == 0
     assert all(len(flags) == 0 for flags in nothing.result.flags.values())
+
+
+def test_a_register_that_falls_does_not_stand_still(judge):
+    case = judge(volume_m3=[100, 140, 180, 60, 100, 140], flow_m3h=[40] * 6)
+    assert case.found == {"register_reversed"}

@@ -134,7 +134,7 @@ def test_an_interval_made_shorter_counts_from_the_last_sample(judge, meter):
     assert found.started_us.tolist() == [now_us]
 
 
-def test_without_an_interval_nothing_is_due(judge, meter):
+def test_without_an_interval_nothing_is_due(judge):
     case = judge(meter={"oil_filled_on": date(2000, 1, 1), "oil_volume_at_fill": 0}, volume_m3=[0, 1e6, 2e6])
     assert len(evaluate_clock(case.table, case.result.state, _us(2023, 11, 15), 0)) == 0
 
