@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv as plain_csv
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -240,11 +241,15 @@ def _load_csv(path: Path, file_map: FileMap) -> _Source:
 
 
 def _header(path: Path, encoding: str) -> list[str]:
-    lenient = csv.ParseOptions(invalid_row_handler=lambda _: "skip")
-    options = csv.ReadOptions(use_threads=False, encoding=encoding)
-    with csv.open_csv(path, read_options=options, parse_options=lenient) as reader:
-        names: list[str] = reader.schema.names
-    return names
+    # Arrow would read the first megabyte for it, and call back for each broken row in there.
+    with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as lines:
+        try:
+            return next(plain_csv.reader(lines))
+        except StopIteration:
+            msg = "it is empty"
+            raise UnicodeError(msg) from None
+        except plain_csv.Error as error:
+            raise UnicodeError(str(error)) from error
 
 
 def _wanted(present: list[str], file_map: FileMap) -> dict[str, str]:

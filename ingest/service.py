@@ -102,7 +102,8 @@ class IngestService:
             if len(messages) > 1:
                 half = len(messages) // 2
                 return self._commit(messages[:half]) + self._commit(messages[half:])
-            _log.exception("a message cannot be stored, it is refused", topic=messages[0].topic)
+            topic, why = messages[0].topic, str(error)
+            _log.error("a message cannot be stored, it is refused", topic=topic, error=why)
             return [self._write(_refused_whole(messages[0], f"database: {error}"), [])]
 
     def _write(self, batch: AssembledBatch, status: Sequence[StatusChange]) -> Committed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import threading
@@ -22,6 +21,7 @@ from fleet.readings import ReadingBatch
 from storage.database import Database
 from storage.readings import write_readings
 from storage.registry import load_meters, upsert_meters
+from tests.conftest import missing_part
 
 _ARGUMENTS = [
     "--no-sandbox",
@@ -33,14 +33,13 @@ _ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+# Playwright keeps an event loop on the thread for as long as it lives: no longer than its module.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium; skipped where it is not installed, unless every part is required."""
     binary = shutil.which("chromium")
     if binary is None:
-        if os.environ.get("METERWARDEN_REQUIRE_PARTS") == "1":
-            pytest.fail("chromium is missing, and METERWARDEN_REQUIRE_PARTS=1 forbids to skip")
-        pytest.skip("chromium is missing")
+        missing_part("chromium")
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=binary, args=_ARGUMENTS)
         yield launched
