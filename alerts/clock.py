@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alerts.carried import load_states
-from alerts.times import to_us
 from analytics.episodes import Episodes
 from analytics.pipeline import CLOCK_CHECKS, evaluate_clock, silence_horizon_us
 from fleet.meters import MeterTable
 from fleet.policy import Policy
+from fleet.times import to_us
 from storage.database import Transaction
 from storage.named_sql import load_queries
 

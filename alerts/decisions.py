@@ -14,8 +14,8 @@ from alerts.alarms.lifecycle import Event
 from alerts.alarms.reconcile import Scope, reconcile
 from alerts.alarms.store import apply_changes, load_alarms
 from alerts.inspections.store import create_alarm_tasks
-from alerts.times import to_us
 from analytics.episodes import Episodes
+from fleet.times import to_us
 from storage.database import Transaction
 
 

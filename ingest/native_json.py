@@ -11,16 +11,15 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
 
+from fleet.times import to_us
 from fleet.wire import NUMBER_FIELDS, VALVES
 from ingest.refusals import Reason
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _INT64_MAX = 2**63 - 1
 #: The largest whole number that every JSON reader keeps exact; far beyond any date.
 _TS_MAX = 2**53
@@ -93,7 +92,7 @@ def parse_time_us(ts: int | str) -> int | None:
         return ts * 1000
     try:
         moment = datetime.fromisoformat(ts)
-        return None if moment.tzinfo is None else (moment - _EPOCH) // _MICROSECOND
+        return None if moment.tzinfo is None else to_us(moment)
     except (ValueError, OverflowError):
         return None
 

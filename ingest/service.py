@@ -13,12 +13,13 @@ from datetime import datetime
 
 import structlog
 
+from fleet.times import to_datetime
 from fleet.wire import parse_topic
 from ingest.batch import AssembledBatch, DirectoryEntry, Message, TimeWindow, assemble
 from ingest.refusals import Reason, Refusal
 from ingest.session import MqttSession
 from ingest.status import StatusChange, decode_status
-from ingest.writer import BatchWriter, Committed, to_datetime
+from ingest.writer import BatchWriter, Committed
 from storage.database import Database
 from storage.exceptions import DatabaseUnavailableError, StorageError
 from storage.named_sql import load_queries

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 
 from fleet.readings import ReadingBatch
+from fleet.times import to_datetime
 from ingest.batch import AssembledBatch
 from ingest.refusals import Refusal
 from ingest.sequence import Progress, advance
@@ -160,9 +161,3 @@ def _leave_dirty_work(transaction: Transaction, readings: ReadingBatch, now: dat
         "since": [to_datetime(int(us)) for us in since],
     }
     transaction.execute(_SQL["ingest_dirty_work_insert"], work)
-
-
-def to_datetime(time_us: int) -> datetime:
-    """Turn microseconds since 1970 into a UTC time, exactly."""
-    seconds, micros = divmod(time_us, 1_000_000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros)

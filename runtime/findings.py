@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 from analytics.episodes import ONGOING_US, Episodes
 from fleet.checks import BY_NUMBER
 from fleet.flags import Flag
+from fleet.times import to_datetime
 
 COLUMNS = ("meter_id", "check", "severity", "started_at", "ended_at", "readings", "value", "limit", "detail")
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _S_PER_H = 3600.0
 
 _DETAILS = {
@@ -97,7 +96,7 @@ def detail(code: str, value: float, limit: float, part: int) -> str:
 
 def rfc3339(time_us: int) -> str:
     """Write a time as RFC 3339 in UTC, with as many decimals as it has."""
-    return (_EPOCH + timedelta(microseconds=time_us)).isoformat().replace("+00:00", "Z")
+    return to_datetime(time_us).isoformat().replace("+00:00", "Z")
 
 
 def _number(value: float) -> str:

@@ -15,9 +15,9 @@ from datetime import datetime
 from alerts.alarms.findings import Found, Key, group_episodes
 from alerts.alarms.lifecycle import LIFECYCLE, Event
 from alerts.alarms.model import RANK, Alarm, Change
-from alerts.times import to_datetime, to_us
 from analytics.episodes import Episodes
 from fleet.checks import Severity
+from fleet.times import to_datetime, to_us
 
 CORRECTION = "correction: the readings as they are now do not show it"
 ONSET_CORRECTED = "correction: the readings as they are now show another onset"

@@ -12,8 +12,8 @@ from typing import Any
 from alerts.alarms.lifecycle import LIFECYCLE, Event, State
 from alerts.alarms.model import Alarm, Change, Fold, fold
 from alerts.exceptions import StaleDecisionError
-from alerts.times import to_datetime, to_us
 from fleet.checks import Severity
+from fleet.times import to_datetime, to_us
 from storage.database import Row, Transaction
 from storage.named_sql import load_queries
 

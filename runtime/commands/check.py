@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 from zoneinfo import ZoneInfo
@@ -20,6 +20,7 @@ from analytics.pipeline import Evaluation
 from fleet.meters import Meter, MeterTable
 from fleet.readings import ReadingBatch
 from fleet.registry import read_registry
+from fleet.times import to_datetime, to_us
 from ingest.filemap import DEFAULT_TZ, FileError, check_tz
 from ingest.files import FileReadings, load_map, read_readings
 from runtime.exceptions import RuntimeFailure
@@ -28,7 +29,6 @@ from runtime.findings import COLUMNS, Finding, findings_of
 _DONE, _FAILED, _WRONG_USAGE = 0, 1, 2
 #: More lines than this of one kind are counted, not printed.
 _MOST_LINES = 20
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def check(
@@ -150,12 +150,12 @@ def _instant_us(text: str, zone: ZoneInfo) -> int:
         msg = f"--now {text!r} is no time; write one like 2026-05-01T08:00:00+08:00"
         raise _UsageError(msg) from error
     instant = instant if instant.tzinfo else instant.replace(tzinfo=zone)
-    return (instant - _EPOCH) // timedelta(microseconds=1)
+    return to_us(instant)
 
 
 def _offset_s(known: _Known, now_us: int | None, zone: ZoneInfo) -> int:
     at_us = int(known.readings.device_time_us.max()) if now_us is None else now_us
-    offset = (_EPOCH + timedelta(microseconds=at_us)).astimezone(zone).utcoffset()
+    offset = to_datetime(at_us).astimezone(zone).utcoffset()
     return 0 if offset is None else int(offset.total_seconds())
 
 

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from types import FrameType
 from typing import Any
 
@@ -21,6 +21,7 @@ from firmware_sim.link import MqttLink
 from firmware_sim.playback import Playback, Schedule
 from firmware_sim.publisher import Publisher
 from firmware_sim.run import Limits, run
+from fleet.times import to_datetime
 from fleet.wire import topic
 from runtime.commands.simulate_fleet import (
     SimulateOptions,
@@ -243,4 +244,4 @@ def _whole_second(end: datetime | None, now_us: int) -> int:
 
 
 def _iso(moment_us: int) -> str:
-    return datetime.fromtimestamp(moment_us / 1e6, UTC).isoformat()
+    return to_datetime(moment_us).isoformat()

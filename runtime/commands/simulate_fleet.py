@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from firmware_sim.meter import Telemetry, boot_of, generate
@@ -13,6 +13,7 @@ from firmware_sim.publisher import Identity
 from firmware_sim.replay import as_telemetry, older_than
 from firmware_sim.truth import write_truth
 from fleet.registry import read_registry, write_registry
+from fleet.times import to_datetime
 from fleet.wire import is_id
 from runtime.exceptions import RuntimeFailure
 
@@ -78,7 +79,7 @@ class SpeakingFleet:
 
 def invented(options: SimulateOptions, end_us: int) -> SpeakingFleet:
     """Build a simulated fleet, and write its registry and truth where asked to."""
-    end = datetime.fromtimestamp(end_us / 1e6, UTC)
+    end = to_datetime(end_us)
     start = end - timedelta(days=options.days)
     try:
         population = build_population(
@@ -121,7 +122,7 @@ def recorded(options: SimulateOptions, path: Path, end_us: int, say: Callable[[s
         msg = f"{strange[0].company}/{strange[0].meter_id} cannot stand in a topic; map it to another name"
         raise SimulationError(msg)
     align_us = max(1000, round(options.replay_align_s * 1e6))
-    boot = boot_of(datetime.fromtimestamp(end_us / 1e6, UTC))
+    boot = boot_of(to_datetime(end_us))
     telemetry = as_telemetry(found.readings, end_us=end_us, boot=boot, align_us=align_us)
     if not len(telemetry.readings):
         msg = f"{path} holds no readings that can be sent"

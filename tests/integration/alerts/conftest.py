@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from alerts.times import to_us
 from fleet.meters import Meter
 from fleet.readings import ReadingBatch
+from fleet.times import to_us
 from storage.database import Database
 from storage.readings import write_readings
 from storage.registry import load_meters, upsert_meters

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from alerts.engine import Engine
-from alerts.times import to_us
 from fleet.readings import ReadingBatch
+from fleet.times import to_us
 
 MINUTE = timedelta(minutes=1)
 READINGS = 40

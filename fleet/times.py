@@ -1,4 +1,4 @@
-"""Between the database's times and the checks' microseconds since 1970 UTC, exactly."""
+"""Between times and counts of microseconds since 1970 UTC, exactly."""
 
 from __future__ import annotations
 
