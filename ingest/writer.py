@@ -63,7 +63,8 @@ class BatchWriter:
             _insert_refusals(transaction, batch.refusals)
             advanced = self._advance(transaction, batch.sequences, now)
             _upsert_status(transaction, status)
-            _leave_dirty_work(transaction, batch.readings, now)
+            if written.inserted:
+                _leave_dirty_work(transaction, batch.readings, now)
         self._progress.update(advanced)
         return Committed(
             inserted=written.inserted,
@@ -150,8 +151,6 @@ def _upsert_status(transaction: Transaction, changes: Sequence[StatusChange]) ->
 
 
 def _leave_dirty_work(transaction: Transaction, readings: ReadingBatch, now: datetime) -> None:
-    if len(readings) == 0:
-        return
     meters, at = np.unique(readings.meter_key, return_inverse=True)
     since = np.full(len(meters), np.iinfo(np.int64).max)
     np.minimum.at(since, at, readings.device_time_us)

@@ -83,10 +83,14 @@ def test_a_message_that_the_database_cannot_take_is_refused_and_its_neighbours_a
     assert [packet for packet, _ in service._session.acknowledged] == [1, 2, 3]
 
 
-def test_a_redelivered_message_is_acknowledged_confirmed_and_counted(service: IngestService) -> None:
+def test_a_redelivered_message_is_acknowledged_confirmed_and_leaves_no_work(
+    service: IngestService, database: Database
+) -> None:
     service.handle([_message(1), _message(2)])
     service.handle([_message(1), _message(2)])
     assert service.figures["duplicates"] == 2
+    with database.transaction() as transaction:
+        assert transaction.row("SELECT count(*) AS n FROM dirty_work") == {"n": 1}
     assert service._session.confirmed[-1] == Confirmation("north", "M1", 1, 2)
 
 
