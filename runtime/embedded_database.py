@@ -73,7 +73,7 @@ class EmbeddedDatabase:
             except BlockingIOError:
                 pass
             else:
-                self._control("stop", "-w", "-m", "fast")
+                self._shut_down()
             self._release()
 
     def __enter__(self) -> str:
@@ -127,6 +127,14 @@ class EmbeddedDatabase:
             if start.returncode and time.monotonic() > deadline_s:
                 said = self._log.read_text("utf-8", "replace") if self._log.exists() else start.stderr
                 raise OSError(_one_line(said[-_LOG_TAIL_CHARACTERS:]))
+
+    def _shut_down(self) -> None:
+        """Stop the server and wait for its process: `pg_ctl` waits for its files only."""
+        first_line = (self._data / "postmaster.pid").read_text().partition("\n")[0]
+        self._control("stop", "-w", "-m", "fast")
+        deadline_s = time.monotonic() + _LEAVING_TIMEOUT_S
+        while Path("/proc", first_line).exists() and time.monotonic() < deadline_s:
+            time.sleep(0.01)
 
     def _release(self) -> None:
         if self._lock is not None:
