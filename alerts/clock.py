@@ -13,6 +13,7 @@ from analytics.episodes import Episodes
 from analytics.pipeline import CLOCK_CHECKS, evaluate_clock, silence_horizon_us
 from fleet.meters import MeterTable
 from fleet.policy import Policy
+from fleet.readings import ABSENT
 from fleet.times import to_us
 from storage.database import Transaction
 from storage.named_sql import load_queries
@@ -43,9 +44,8 @@ def _horizon_us(transaction: Transaction, state: NDArray[np.void], now_us: int) 
     stored but not evaluated yet is not silent; the engine is late.
     """
     row = transaction.row(_SQL["fleet_newest"]) or {"newest_at": None, "waiting_since": None}
-    horizon_us = silence_horizon_us(now_us, state)
-    if row["newest_at"] is not None:
-        horizon_us = np.maximum(horizon_us, min(now_us, to_us(row["newest_at"])))
+    newest_us = ABSENT if row["newest_at"] is None else to_us(row["newest_at"])
+    horizon_us = silence_horizon_us(now_us, state, newest_us)
     if row["waiting_since"] is not None:
         horizon_us = np.minimum(horizon_us, to_us(row["waiting_since"]))
     return horizon_us

@@ -14,6 +14,8 @@ from fleet.policy import Policy
 from fleet.readings import ABSENT
 
 _SILENT = BY_CODE["meter_silent"].number
+#: Between two messages of a meter that is sending what it has stored.
+_TALKING_US = 5 * US_PER_S
 
 
 def check_silence(block: Block) -> Verdict:
@@ -59,17 +61,33 @@ def silent_now(
     return _episodes(meters.meter_key[rows], last_us[rows], limit_us[rows], ends, horizon_us[rows])
 
 
-def silence_horizon_us(now_us: int, state: NDArray[np.void]) -> NDArray[np.int64]:
+def silence_horizon_us(now_us: int, state: NDArray[np.void], newest_us: int = ABSENT) -> NDArray[np.int64]:
     """Estimate up to which device time each meter's data must have arrived, shape (m,).
 
     The newest device time in the fleet, but never later than `now_us`: while a backlog is worked
     off, everybody is as late as it is. Where nothing was received from a meter for longer than
-    its silence limit it is `now_us`, for no backlog explains that.
+    its silence limit it is `now_us`, for no backlog explains that. Where something came within the
+    last seconds it is that meter's own newest time: who talks is not silent, however old the news.
+
+    Parameters
+    ----------
+    now_us
+        The present, microseconds since 1970 UTC.
+    state
+        Shape (m,), the carried state of some meters of the fleet.
+    newest_us
+        The newest device time in the fleet, where others than these meters are known.
+
     """
-    heard = state["last_time_us"] != ABSENT
-    newest = int(state["last_time_us"].max(initial=ABSENT)) if heard.any() else now_us
-    overdue = heard & (now_us - state["last_received_us"] > state["silent_limit_us"])
-    return np.where(overdue, np.int64(now_us), np.int64(min(now_us, newest)))
+    last_us = state["last_time_us"]
+    heard = last_us != ABSENT
+    newest_us = max(newest_us, int(last_us.max(initial=ABSENT)))
+    horizon_us = np.full(len(state), now_us if newest_us == ABSENT else min(now_us, newest_us))
+    waited_us = now_us - state["last_received_us"]
+    horizon_us[heard & (waited_us > state["silent_limit_us"])] = now_us
+    talking = heard & (waited_us <= _TALKING_US)
+    horizon_us[talking] = np.minimum(horizon_us, last_us)[talking]
+    return horizon_us
 
 
 def _episodes(

@@ -81,3 +81,12 @@ def test_a_clock_that_runs_ahead_does_not_move_the_horizon_past_now(meter):
 def test_the_horizon_of_no_meters():
     assert silence_horizon_us(5, initial_state(0)).shape == (0,)
     assert np.asarray(silence_horizon_us(5, initial_state(1))).tolist() == [5]
+
+
+def test_a_meter_that_is_sending_its_backlog_is_not_silent(meter):
+    # The second meter's news is ten hours older than the fleet's, and came this very second.
+    table, state = _fleet(meter, [1000, 990], [1000, 1000])
+    assert len(_silent(table, state, 1000)) == 0
+    # It stopped sending half an hour ago, ten hours behind the others.
+    table, state = _fleet(meter, [1000, 990], [1000, 999.5])
+    assert _silent(table, state, 1000).meter_key.tolist() == [1]
