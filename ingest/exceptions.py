@@ -9,3 +9,7 @@ class IngestError(Exception):
 
 class SessionLostError(IngestError):
     """The thread that speaks MQTT died; the process has to start anew."""
+
+
+class IdentityLostError(IngestError):
+    """Another process ingests under this name now; this one has to start anew and stand by."""

@@ -1,7 +1,3 @@
--- ingest_lock --
--- Tries to become the one ingest process of this identity; lasts as long as the connection.
-SELECT pg_try_advisory_lock(7064702, hashtext(%(identity)s)) AS taken
-
 -- ingest_directory --
 -- Lists what ingest has to know of every registered meter.
 SELECT meter_id, meter_key, company FROM meter

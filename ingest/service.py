@@ -6,8 +6,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,12 +15,13 @@ import structlog
 from fleet.times import to_datetime
 from fleet.wire import parse_topic
 from ingest.batch import AssembledBatch, DirectoryEntry, Message, TimeWindow, assemble
+from ingest.exceptions import IdentityLostError
 from ingest.refusals import Reason, Refusal
 from ingest.session import MqttSession
 from ingest.status import StatusChange, decode_status
 from ingest.writer import BatchWriter, Committed
 from storage.database import Database
-from storage.exceptions import DatabaseUnavailableError, StorageError
+from storage.exceptions import DatabaseUnavailableError, RejectedDataError
 from storage.named_sql import load_queries
 from storage.partitions import ensure_partitions
 
@@ -53,12 +53,15 @@ class IngestService:
         database: Database,
         session: MqttSession,
         options: IngestOptions,
+        *,
+        is_ours: Callable[[], bool] = lambda: True,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         self._database = database
         self._session = session
         self._options = options
         self._clock_us = clock_us
+        self._is_ours = is_ours
         self._writer = BatchWriter(database)
         self._directory: dict[str, DirectoryEntry] = {}
         self._directory_read_us = 0
@@ -68,7 +71,7 @@ class IngestService:
         self.figures: Counter[str] = Counter()
 
     def run(self, stop: threading.Event) -> None:
-        """Work until told to stop. Raises SessionLostError where the MQTT thread dies."""
+        """Work until told to stop. Raises SessionLostError or IdentityLostError."""
         self._persist(self._prepare, stop)
         self._session.start()
         while not stop.is_set():
@@ -97,9 +100,7 @@ class IngestService:
         batch, status = self._assemble(messages)
         try:
             return [self._write(batch, status)]
-        except DatabaseUnavailableError:
-            raise
-        except StorageError as error:
+        except RejectedDataError as error:
             if len(messages) > 1:
                 half = len(messages) // 2
                 return self._commit(messages[:half]) + self._commit(messages[half:])
@@ -160,6 +161,9 @@ class IngestService:
                 ensure_partitions(transaction, now, self._options.max_age_days)
             self._partitions_on = now.date()
         if now_us - self._beat_us > _HEARTBEAT_S * 1e6:
+            if not self._is_ours():
+                msg = "another ingest process took over this identity"
+                raise IdentityLostError(msg)
             self._beat(now)
             self._beat_us = now_us
 
@@ -189,28 +193,6 @@ class IngestService:
                 wait_s = min(wait_s * 2, most_s)
             else:
                 return
-
-
-@contextmanager
-def sole_instance(database: Database, identity: str, stop: threading.Event) -> Iterator[bool]:
-    """Stand by until no other process ingests under this identity; False where told to stop first.
-
-    Two processes with one client id would throw each other out of the broker for ever.
-    """
-    with database.session() as connection:
-        said = False
-        while not stop.is_set():
-            with connection.cursor() as cursor:
-                cursor.execute(_SQL["ingest_lock"], {"identity": identity})
-                row = cursor.fetchone()
-            if row and row[0]:
-                yield True
-                return
-            if not said:
-                _log.info("another ingest process has this identity, standing by", identity=identity)
-                said = True
-            stop.wait(1.0)
-    yield False
 
 
 def _refused_whole(message: Message, reason: str) -> AssembledBatch:

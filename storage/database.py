@@ -12,10 +12,12 @@ import psycopg2.extensions
 import psycopg2.extras
 from sqlalchemy.pool import QueuePool
 
-from storage.exceptions import translate_errors
+from storage.exceptions import DatabaseUnavailableError, translate_errors
+from storage.named_sql import load_queries
 
 #: psycopg2 reads 8 KiB at a time by default, which makes a large COPY slow.
 _COPY_BUFFER_BYTES = 1 << 20
+_SQL = load_queries("storage")
 
 Row = dict[str, Any]
 
@@ -131,12 +133,17 @@ class Database:
         finally:
             borrowed.close()
 
-    @contextmanager
-    def session(self) -> Iterator[psycopg2.extensions.connection]:
-        """Open a connection of its own outside the pool, in autocommit (locks, migrations)."""
+    def connect(self) -> psycopg2.extensions.connection:
+        """Open a connection of its own outside the pool, in autocommit; the caller closes it."""
         with translate_errors():
             connection = self._connect()
         connection.autocommit = True
+        return connection
+
+    @contextmanager
+    def session(self) -> Iterator[psycopg2.extensions.connection]:
+        """Open a connection of its own outside the pool, in autocommit (locks, migrations)."""
+        connection = self.connect()
         try:
             yield connection
         finally:
@@ -145,6 +152,47 @@ class Database:
     def close(self) -> None:
         """Close every idle connection."""
         self._pool.dispose()
+
+
+class AdvisoryLock:
+    """A lock with a name, held by a connection of its own: it ends when that connection does."""
+
+    def __init__(self, database: Database, name: str) -> None:
+        self._database = database
+        self._name = name
+        self._connection: psycopg2.extensions.connection | None = None
+
+    def take(self) -> bool:
+        """Try to take the lock; False where somebody else has it.
+
+        Raises DatabaseUnavailableError.
+        """
+        with translate_errors():
+            self.release()
+            self._connection = self._database.connect()
+            return self._ask(_SQL["advisory_lock_take"])
+
+    def is_held(self) -> bool:
+        """Tell whether the lock was taken and its connection still lives."""
+        try:
+            with translate_errors():
+                return self._ask(_SQL["advisory_lock_held"])
+        except DatabaseUnavailableError:
+            return False
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _ask(self, sql: str) -> bool:
+        if self._connection is None:
+            return False
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql, {"name": self._name})
+            row = cursor.fetchone()
+        return bool(row and row[0])
 
 
 def _rollback(borrowed: Any) -> None:

@@ -21,7 +21,11 @@ class SerializationError(StorageError):
     """The transaction met another one; the same work can be tried again."""
 
 
-class UniqueViolationError(StorageError):
+class RejectedDataError(StorageError):
+    """The database can work, but will not take these very values."""
+
+
+class UniqueViolationError(RejectedDataError):
     """A row with this key is already there."""
 
     def __init__(self, message: str, constraint_name: str | None) -> None:
@@ -48,8 +52,12 @@ def translate_errors() -> Iterator[None]:
     except PoolTimeoutError as error:
         msg = "every connection of the pool is busy"
         raise DatabaseUnavailableError(msg) from error
+    except (psycopg2.DataError, psycopg2.IntegrityError) as error:
+        raise RejectedDataError(_first_line(error)) from error
     except psycopg2.Error as error:
-        raise StorageError(_first_line(error)) from error
+        # The driver has no class of its own for a server that went away in mid-sentence.
+        lost = type(error) is psycopg2.DatabaseError
+        raise (DatabaseUnavailableError if lost else StorageError)(_first_line(error)) from error
 
 
 def _first_line(error: psycopg2.Error) -> str:

@@ -71,3 +71,15 @@ ON CONFLICT DO NOTHING
 -- readings_stage_drop --
 -- Removes the staging table at once, so that one transaction may stage twice.
 DROP TABLE reading_stage
+
+-- advisory_lock_take --
+-- Tries to take a named lock for as long as the connection lives.
+SELECT pg_try_advisory_lock(7064702, hashtext(%(name)s)) AS taken
+
+-- advisory_lock_held --
+-- Tells whether this connection holds the named lock.
+SELECT EXISTS (
+    SELECT 1 FROM pg_locks
+    WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted
+        AND classid = 7064702 AND objid::bigint = hashtext(%(name)s)::bigint & 4294967295
+) AS held

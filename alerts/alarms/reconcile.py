@@ -20,6 +20,8 @@ from fleet.checks import Severity
 from fleet.times import to_datetime, to_us
 
 CORRECTION = "correction: the readings as they are now do not show it"
+#: A time follows, RFC 3339.
+LATE_UNTIL = "late readings: it was so until "
 ONSET_CORRECTED = "correction: the readings as they are now show another onset"
 
 
@@ -202,4 +204,4 @@ def _worse(one: Severity, other: Severity) -> Severity:
 
 
 def _late_note(found: Found) -> str:
-    return f"late readings: it was so until {to_datetime(found.end_us).isoformat()}"
+    return LATE_UNTIL + to_datetime(found.end_us).isoformat()

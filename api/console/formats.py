@@ -11,6 +11,8 @@ from babel.dates import format_date, format_time, format_timedelta
 from babel.numbers import format_decimal, format_percent
 from babel.support import Translations
 
+from alerts.alarms.reconcile import LATE_UNTIL
+
 #: Shown where there is nothing to show.
 NOTHING = "\N{EN DASH}"
 
@@ -33,7 +35,12 @@ class Formats:
 
     def note(self, text: str | None) -> str:
         """Say a note of the journal: the engine's own ones are messages, a person's stay as they are."""
-        return str(self.translations.gettext(text)) if text else NOTHING
+        if not text:
+            return NOTHING
+        message, late, parameter = text.partition(LATE_UNTIL)
+        if late and not message:
+            return str(self.translations.gettext(LATE_UNTIL)) + parameter
+        return str(self.translations.gettext(text))
 
     def day(self, value: date | None) -> str:
         """Write a date of the calendar."""

@@ -6,7 +6,8 @@ import threading
 
 import structlog
 
-from ingest.service import IngestOptions, IngestService, sole_instance
+from ingest.identity import Identity
+from ingest.service import IngestOptions, IngestService
 from ingest.session import MqttSession
 from runtime.parts import open_broker, open_database, stop_on_signals
 from runtime.settings import Settings
@@ -18,15 +19,16 @@ _RETRY_S = 2.0
 
 
 def run_ingest(settings: Settings) -> None:
-    """Work until a signal comes. Raises SessionLostError where the MQTT thread dies."""
+    """Work until a signal comes. Raises SessionLostError or IdentityLostError."""
     stop = stop_on_signals()
     options = IngestOptions(identity=settings.ingest_identity, max_age_days=settings.reading_max_age_days)
     with open_database(settings) as database, open_broker(settings) as url:
         wait_for_database(database, stop)
-        with sole_instance(database, options.identity, stop) as alone:
-            if alone:
-                session = MqttSession(url, options.identity, v5=settings.mqtt_v5)
-                IngestService(database, session, options).run(stop)
+        identity = Identity(database, options.identity)
+        if identity.wait(stop):
+            session = MqttSession(url, options.identity, v5=settings.mqtt_v5)
+            IngestService(database, session, options, is_ours=identity.is_held).run(stop)
+        identity.release()
 
 
 def wait_for_database(database: Database, stop: threading.Event) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
@@ -10,11 +11,13 @@ import pytest
 
 from fleet.meters import Meter
 from ingest.batch import Message
+from ingest.exceptions import IdentityLostError
+from ingest.identity import Identity
 from ingest.service import IngestOptions, IngestService
 from ingest.session import MqttSession
 from ingest.writer import Confirmation
 from storage.database import Database
-from storage.exceptions import DatabaseUnavailableError
+from storage.exceptions import DatabaseUnavailableError, StorageError
 from storage.registry import upsert_meters
 
 NOW_US = 1_795_147_200_000_000
@@ -83,6 +86,16 @@ def test_a_message_that_the_database_cannot_take_is_refused_and_its_neighbours_a
     assert [packet for packet, _ in service._session.acknowledged] == [1, 2, 3]
 
 
+def test_a_fault_of_the_database_itself_refuses_nothing(service: IngestService, database: Database) -> None:
+    with database.transaction() as transaction:
+        transaction.execute("ALTER TABLE reading RENAME TO reading_away")
+    with pytest.raises(StorageError, match="does not exist"):
+        service.handle([_message(1), _message(2)])
+    assert service._session.acknowledged == []
+    with database.transaction() as transaction:
+        assert transaction.row("SELECT count(*) AS n FROM refusal") == {"n": 0}
+
+
 def test_a_redelivered_message_is_acknowledged_confirmed_and_leaves_no_work(
     service: IngestService, database: Database
 ) -> None:
@@ -138,3 +151,30 @@ def test_work_left_for_the_engine_names_the_earliest_new_reading(
     with database.transaction() as transaction:
         (work,) = transaction.rows("SELECT meter_keys, since FROM dirty_work")
     assert work == {"meter_keys": [1], "since": [datetime(2026, 11, 20, 4, 0, 0, 2000, tzinfo=UTC)]}
+
+
+def test_the_name_of_an_ingest_process_belongs_to_one_and_survives_a_lost_connection(
+    database: Database,
+) -> None:
+    first, second = Identity(database, "north"), Identity(database, "north")
+    stop = threading.Event()
+    assert first.wait(stop)
+    assert first.is_held()
+    with database.transaction() as transaction:
+        transaction.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+        )
+    # Nobody was faster: it takes the name again.
+    assert first.is_held()
+    stop.set()
+    assert not second.wait(stop)
+    first.release()
+    assert second.is_held()
+    assert not first.is_held()
+    second.release()
+
+
+def test_ingest_ends_when_another_process_took_its_name(database: Database) -> None:
+    service = IngestService(database, SessionLog(database), IngestOptions(), is_ours=lambda: False)  # type: ignore[arg-type]
+    with pytest.raises(IdentityLostError, match="took over"):
+        service.run(threading.Event())

@@ -70,3 +70,11 @@ def test_an_unknown_code_is_shown_as_it_is():
 )
 def test_the_browsers_wish(header, language):
     assert accepted_language(header) == language
+
+
+def test_a_note_of_the_engine_is_a_message_with_its_time_and_a_persons_stays():
+    late = "late readings: it was so until 2026-11-20T04:00:00+00:00"
+    assert CHINESE.note(late).startswith("迟到的读数")
+    assert CHINESE.note(late).endswith("2026-11-20T04:00:00+00:00")
+    assert ENGLISH.note(late) == late
+    assert CHINESE.note("on my way") == "on my way"
