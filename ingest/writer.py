@@ -17,6 +17,7 @@ from ingest.refusals import Refusal
 from ingest.sequence import Progress, advance
 from ingest.status import StatusChange
 from storage.database import Database, Transaction
+from storage.exceptions import StorageError
 from storage.named_sql import load_queries
 from storage.readings import write_readings
 
@@ -57,7 +58,20 @@ class BatchWriter:
         self._loaded: set[int] = set()
 
     def write(self, batch: AssembledBatch, status: Sequence[StatusChange], now: datetime) -> Committed:
-        """Commit a batch as a whole. Raises StorageError, and then nothing of it is stored."""
+        """Commit a batch as a whole.
+
+        Raises StorageError: nothing of it is stored, unless the connection was lost during the
+        commit; then nobody knows, and writing it again is safe.
+        """
+        try:
+            return self._write(batch, status, now)
+        except StorageError:
+            # What is remembered may be older than the database now.
+            self._progress.clear()
+            self._loaded.clear()
+            raise
+
+    def _write(self, batch: AssembledBatch, status: Sequence[StatusChange], now: datetime) -> Committed:
         with self._database.transaction() as transaction:
             written = write_readings(transaction, batch.readings)
             _insert_refusals(transaction, batch.refusals)

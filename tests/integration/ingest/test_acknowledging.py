@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -16,7 +17,7 @@ from ingest.identity import Identity
 from ingest.service import IngestOptions, IngestService
 from ingest.session import MqttSession
 from ingest.writer import Confirmation
-from storage.database import Database
+from storage.database import Database, Transaction
 from storage.exceptions import DatabaseUnavailableError, StorageError
 from storage.registry import upsert_meters
 
@@ -105,6 +106,40 @@ def test_a_redelivered_message_is_acknowledged_confirmed_and_leaves_no_work(
     with database.transaction() as transaction:
         assert transaction.row("SELECT count(*) AS n FROM dirty_work") == {"n": 1}
     assert service._session.confirmed[-1] == Confirmation("north", "M1", 1, 2)
+
+
+class CutDuringCommit(Database):
+    """A database whose connection is lost once, after the commit and before its answer."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.cut_next = False
+
+    @contextmanager
+    def transaction(self, *, repeatable_read: bool = False) -> Iterator[Transaction]:
+        with super().transaction(repeatable_read=repeatable_read) as transaction:
+            yield transaction
+        if self.cut_next:
+            self.cut_next = False
+            msg = "connection lost during COMMIT"
+            raise DatabaseUnavailableError(msg)
+
+
+def test_a_commit_that_nobody_knows_of_is_repeated_without_harm(
+    service: IngestService, database: Database
+) -> None:
+    service.handle([_message(1)])
+    service._writer._database = cut = CutDuringCommit(database.url)
+    cut.cut_next = True
+    with pytest.raises(DatabaseUnavailableError):
+        service.handle([_message(2), _message(5)])
+    service.handle([_message(2), _message(5)])
+    assert service.figures["duplicates"] == 2
+    assert service._session.confirmed[-1] == Confirmation("north", "M1", 1, 2)
+    with database.transaction() as transaction:
+        assert transaction.row("SELECT count(*) AS n FROM refusal") == {"n": 0}
+        assert transaction.rows("SELECT seq_from, seq_to FROM sequence_gap") == [{"seq_from": 3, "seq_to": 4}]
+    cut.close()
 
 
 def test_progress_survives_a_restart(service: IngestService, database: Database) -> None:
