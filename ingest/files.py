@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import csv, parquet
 
@@ -237,7 +238,18 @@ def _load_csv(path: Path, file_map: FileMap) -> _Source:
     refused = [
         RefusedValue(r.number, "(row)", reason.format(r.actual_columns, r.expected_columns)) for r in broken
     ]
-    return _Source({name: table[column] for name, column in wanted.items()}, lines, refused)
+    blank = _blank(table)
+    refused += [RefusedValue(line, "(row)", "is empty") for line in lines[blank].tolist()]
+    table = table.filter(pa.array(~blank))
+    return _Source({name: table[column] for name, column in wanted.items()}, lines[~blank], refused)
+
+
+def _blank(table: Any) -> NDArray[np.bool_]:
+    """Mark rows that say nothing in any wanted column: blank lines, most often at the end."""
+    blank = np.ones(len(table), dtype=np.bool_)
+    for column in table.columns:
+        blank &= pc.equal(pc.utf8_trim_whitespace(column), "").to_numpy()
+    return blank
 
 
 def _header(path: Path, encoding: str) -> list[str]:

@@ -1,0 +1,122 @@
+"""`meterwarden check` from file to file, and what it says where it cannot."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from pathlib import Path
+
+import pytest
+
+from fleet.checks import CATALOGUE
+from runtime.commands.check import check
+from runtime.findings import COLUMNS, detail
+
+REGISTRY = """meter_id,company,customer,customer_kind,reading_class,technology,g_size,qmin,interval_s,battery_type,battery_replaced_on
+m1,c1,Bakery,commercial,daily,roots,G65,2,3600,alkaline_6v,2022-01-01
+"""
+READINGS = """meter_id,ts,flow,volume
+m1,2024-01-01 08:00,50,100
+m1,2024-01-01 09:00,130,150
+m1,2024-01-01 10:00,50,200
+m1,2024-01-01 11:00,bad,250
+stranger,2024-01-01 08:00,50,1
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    def run(readings: str = READINGS, registry: str = REGISTRY, **options):
+        (tmp_path / "readings.csv").write_text(readings, encoding="utf-8")
+        (tmp_path / "meters.csv").write_text(registry, encoding="utf-8")
+        usual = {"file_map": None, "tz": None, "out": None, "now": None}
+        code = check(tmp_path / "readings.csv", tmp_path / "meters.csv", **(usual | options))
+        said = capsys.readouterr()
+        return code, list(csv.DictReader(io.StringIO(said.out))), said.err
+
+    return run
+
+
+def test_findings_as_csv_and_everything_left_out_is_said(run):
+    code, found, said = run()
+    assert code == 0
+    assert [tuple(finding) for finding in found] == [COLUMNS] * len(found)
+    over, overdue = sorted(found, key=lambda finding: finding["check"], reverse=True)
+    assert overdue == {
+        "meter_id": "m1",
+        "check": "battery_overdue",
+        "severity": "major",
+        "started_at": "2022-12-31T16:00:00Z",
+        "ended_at": "",
+        "readings": "0",
+        "value": "365.4166667",
+        "limit": "0",
+        "detail": "Battery 1 is 365 days past the end of its life.",
+    }
+    assert (over["check"], over["severity"]) == ("flow_over_range", "major")
+    assert (over["started_at"], over["ended_at"]) == ("2024-01-01T01:00:00Z", "2024-01-01T02:00:00Z")
+    assert (over["value"], over["limit"], over["readings"]) == ("130", "100", "1")
+    assert "line 5, flow: is not a finite number" in said
+    assert "meter stranger is not in the registry: 1 reading(s) left out" in said
+    assert "3 readings of 1 meter(s) checked, 2 finding(s)" in said
+
+
+def test_the_time_of_judgement_and_the_zone_are_options(run):
+    _, found, _ = run(now="2022-12-31T15:59:59Z")
+    assert "battery_overdue" not in {finding["check"] for finding in found}
+    _, found, _ = run(tz="UTC", now="2024-01-02")
+    assert {finding["started_at"] for finding in found} == {
+        "2023-01-01T00:00:00Z",
+        "2024-01-01T09:00:00Z",
+        "2024-01-01T13:00:00Z",
+    }
+
+
+def test_findings_go_to_a_file(run, tmp_path):
+    out = tmp_path / "findings.csv"
+    code, found, said = run(out=out)
+    assert (code, found) == (0, [])
+    assert "flow_over_range" in out.read_text(encoding="utf-8")
+    assert "flow_over_range" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "sentence"),
+    [
+        ({"now": "tomorrow"}, 2, "--now 'tomorrow' is no time"),
+        ({"tz": "Mars"}, 1, "'Mars' is no time zone"),
+        ({"file_map": Path("nowhere.toml")}, 1, "cannot read the map nowhere.toml"),
+        ({"out": Path("no/such/folder/findings.csv")}, 1, "cannot write no/such/folder/findings.csv"),
+        ({"readings": "a,b\n1,2\n"}, 1, "no column for meter_id, no column for ts"),
+        (
+            {"readings": "meter_id,ts,flow\nother,1700000000000,1\n"},
+            1,
+            "no usable reading of a registered meter",
+        ),
+        ({"readings": "meter_id,ts,flow\n"}, 1, "no usable reading of a registered meter"),
+        ({"registry": REGISTRY.replace("G65", "Gx")}, 1, "1 wrong value(s)"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_that_says_why(run, options, code, sentence):
+    given, found, said = run(**options)
+    assert (given, found) == (code, [])
+    assert said.splitlines()[-1].startswith("meterwarden check: ")
+    assert sentence in said.splitlines()[-1]
+
+
+def test_a_bad_registry_is_told_line_by_line(run):
+    _, _, said = run(registry=REGISTRY.replace("G65", "Gx").replace("daily", "never"))
+    assert "line 2, g_size:" in said
+    assert "line 2, reading_class:" in said
+
+
+@pytest.mark.parametrize("code", [spec.code for spec in CATALOGUE])
+def test_every_check_has_its_sentence(code):
+    sentence = detail(code, 7200.0, 3600.0, 1)
+    assert sentence.endswith(".")
+    assert "{" not in sentence
+
+
+def test_a_misread_register_is_not_told_as_a_temperature():
+    assert "°C" not in detail("sensor_glitch", math.nan, math.nan, 0)
