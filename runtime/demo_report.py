@@ -73,6 +73,12 @@ def alarmed_pairs(database: Database) -> list[Pair]:
         return [(row["meter_id"], row["check_code"]) for row in transaction.rows(_SQL["demo_alarmed"])]
 
 
+def arrived_count(database: Database) -> int:
+    """Count readings that were stored or refused."""
+    figures = database_figures(database)
+    return int(figures["stored"] + figures["refused"])
+
+
 def work_left(database: Database) -> int:
     """Count what the engine has not looked at yet."""
     with database.transaction() as transaction:

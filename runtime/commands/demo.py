@@ -17,7 +17,7 @@ from typing import Any
 import typer
 
 from runtime.commands.registry import load_registry
-from runtime.demo_report import alarmed_pairs, database_figures, score, work_left
+from runtime.demo_report import alarmed_pairs, arrived_count, database_figures, score, work_left
 from runtime.embedded_broker import EmbeddedBroker, free_port
 from runtime.embedded_database import EmbeddedDatabase
 from runtime.exceptions import RuntimeFailure
@@ -142,19 +142,35 @@ def _finish(demo: Demo) -> None:
     """Let what is on its way arrive, then hold the alarms against the truth."""
     typer.echo("      stopping the meters, letting the rest arrive")
     demo.supervisor.stop("simulate")
-    wait_until(lambda: work_left(demo.database) == 0, _SETTLE_TIMEOUT_S, "an empty work list")
-    for name in ("ingest", "engine"):
-        demo.supervisor.stop(name)
-    sent = demo.directory / "sent.json"
-    if not sent.exists():
+    if not (demo.directory / "sent.json").exists():
         typer.echo("      stopped before the meters spoke")
         return
-    report = _report(demo, json.loads(sent.read_text("utf-8")))
+    sent = json.loads((demo.directory / "sent.json").read_text("utf-8"))
+    _let_arrive(demo, sent["published"])
+    wait_until(
+        lambda: demo.stop.is_set() or work_left(demo.database) == 0, _SETTLE_TIMEOUT_S, "an empty work list"
+    )
+    for name in ("ingest", "engine"):
+        demo.supervisor.stop(name)
+    report = _report(demo, sent)
     _summarise(demo, report)
     if demo.options.report is not None:
         text = json.dumps(report, indent=2, ensure_ascii=False)
         demo.options.report.write_text(text + "\n", encoding="utf-8")
         typer.echo(f"      report: {demo.options.report}")
+
+
+def _let_arrive(demo: Demo, published: int) -> None:
+    """Wait while the broker still holds readings; it keeps nothing when it stops.
+
+    After Ctrl-C it goes as far as it came: what is missing then shows in the summary.
+    """
+    deadline_s = time.monotonic() + _SETTLE_TIMEOUT_S
+    arrived, before = arrived_count(demo.database), -1
+    while before < arrived < published and not demo.stop.is_set() and time.monotonic() < deadline_s:
+        before = arrived
+        demo.stop.wait(_PROGRESS_S)
+        arrived = arrived_count(demo.database)
 
 
 def _report(demo: Demo, sent: Mapping[str, Any]) -> dict[str, Any]:
