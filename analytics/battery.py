@@ -42,8 +42,8 @@ def _one(
     name = f"battery{part}"
     state = block.state
     present = volts > 0
-    flags = block.flags(present)
-    rows = np.flatnonzero(present & ~block.dropout)
+    flags = block.flags(present, decidable=False)
+    rows = block.samples(present, state[f"{name}_us"])
     seg, time_us, volts = block.seg.take(rows), block.time_us[rows], volts[rows]
     before_us, before = seg.previous(time_us, state[f"{name}_us"]), seg.previous(volts, state[name])
     warn, critical = warn_v[seg.row], critical_v[seg.row]

@@ -95,6 +95,17 @@ class Block:
         out[self.dropout] = Flag.UNKNOWN
         return out
 
+    def samples(self, present: Mask, carried_us: NDArray[np.int64]) -> NDArray[np.intp]:
+        """Give the rows that a look at neighbours may use: reported, no dropout frame, later than the last.
+
+        A second reading of one moment cannot confirm the first. `carried_us` has shape (m,): the
+        last sample of the run before.
+        """
+        rows = np.flatnonzero(present & ~self.dropout)
+        time_us = self.time_us[rows]
+        later = time_us > self.seg.take(rows).previous(time_us, carried_us)
+        return rows if later.all() else rows[later]
+
     def track(
         self,
         verdict: Verdict,

@@ -87,8 +87,8 @@ def check_sustained(block: Block, volume: Series) -> Verdict:
     is taken between consecutive anchors, less one register step, for so much the display may
     hide: (rise - step) / time. It is judged where the anchors are at least half a window apart
     and the register neither fell nor leapt between them. The flag sits on the anchor that closes
-    the window, the others are UNKNOWN; onset: the anchor that opens the first such window.
-    Value: the mean, m³/h.
+    the window, the others are UNKNOWN; onset: the anchor that opens the first such window; end:
+    the anchor that opens the first good one. Value: the mean, m³/h.
     """
     anchors = _anchors(block, volume)
     meters, row, seg = block.meters, anchors.seg.row, anchors.seg
@@ -107,7 +107,8 @@ def check_sustained(block: Block, volume: Series) -> Verdict:
     flags[anchors.rows] = flag
     verdict = Verdict(flags={"flow_over_range_sustained": flags})
     entries = Decisions(seg=seg, time_us=anchors.time_us, flag=flag, value=mean, onset_us=anchors.before_us)
-    block.track(verdict, entries, Tracker(code="flow_over_range_sustained"), meters.qmax_m3h)
+    tracker = Tracker(code="flow_over_range_sustained", ends_at_onset=True)
+    block.track(verdict, entries, tracker, meters.qmax_m3h)
     verdict.state |= {
         "anchor_us": seg.closing(anchors.time_us, block.state["anchor_us"]),
         "anchor": seg.closing(anchors.volume_m3, block.state["anchor"]),

@@ -22,15 +22,40 @@ _GLITCH = BY_CODE["sensor_glitch"].number
 def dropout(readings: ReadingBatch) -> Mask:
     """Find frames that a transport fault blanked.
 
-    The working register is reported as 0 while something is 0 that physically cannot be (the
-    absolute pressure, or the voltage of the battery that sent the frame), and the temperature is
-    0 or not reported. The standard register may still hold its value: on a real corrector it did.
+    The register is reported as 0 while something is 0 that physically cannot be (the absolute
+    pressure, or the voltage of the battery that sent the frame), and the temperature is 0 or not
+    reported. The register is the working one, the standard one only where there is no other:
+    beside a blanked working register a real corrector kept its standard one.
     """
+    volume_m3 = readings.volume_m3
+    register_m3 = np.where(np.isnan(volume_m3), readings.std_volume_m3, volume_m3)
     impossible = (readings.pressure_kpa == 0) | (readings.battery_v == 0)
     temperature = readings.temperature_c
     no_temperature = (temperature == 0) | np.isnan(temperature)
-    blank: Mask = (readings.volume_m3 == 0) & impossible & no_temperature
+    blank: Mask = (register_m3 == 0) & impossible & no_temperature
     return blank
+
+
+def blanked_in_use(readings: ReadingBatch, seg: Segments, state: NDArray[np.void], blank: Mask) -> Mask:
+    """Add to `blank` frames of meters without pressure and battery, which only history tells.
+
+    Registers, temperature and flow are all 0 or not reported, a register and the temperature
+    are, and a register was above 0 before. At a new meter on a freezing day the same frame is good.
+    """
+    zeros = (readings.temperature_c == 0) & ~blank
+    for values in (readings.volume_m3, readings.std_volume_m3, readings.flow_m3h, readings.std_flow_m3h):
+        zeros &= (values == 0) | np.isnan(values)
+    for values in (readings.pressure_kpa, readings.battery_v):
+        zeros &= np.isnan(values)
+    zeros &= ~(np.isnan(readings.volume_m3) & np.isnan(readings.std_volume_m3))
+    if not zeros.any():
+        return blank
+    used = np.zeros(len(zeros), dtype=np.bool_)
+    for name, values in (("volume", readings.volume_m3), ("std_volume", readings.std_volume_m3)):
+        counts = ~(np.isnan(values) | blank | zeros)
+        used |= seg.latest(values > 0, counts, state[f"{name}_tail"] > 0)
+    whole: Mask = blank | (zeros & used)
+    return whole
 
 
 def registers(readings: ReadingBatch, blank: Mask, step_m3: Floats) -> tuple[Floats, Floats]:
@@ -59,11 +84,11 @@ def check_temperature(block: Block) -> Verdict:
     Neighbours are the meter's previous and next frames that report a temperature; far is more
     than `glitch_temperature_k`. A sample that is near the previous one is GOOD at once; one that
     is far from it is UNKNOWN until the next arrives, which then decides it (a revision). The
-    first sample of a history stays UNKNOWN.
+    first sample of a history stays UNKNOWN, and so does a second one of the same time.
     """
     state, far_k = block.state, block.policy.glitch_temperature_k
-    present = ~block.dropout & ~np.isnan(block.readings.temperature_c)
-    rows = np.flatnonzero(present)
+    present = ~np.isnan(block.readings.temperature_c)
+    rows = block.samples(present, state["temperature_tail_us"])
     seg = block.seg.take(rows)
     tailed = Tailed.of(seg, ~np.isnan(state["temperature_tail"]))
     value = tailed.join(block.readings.temperature_c[rows], state["temperature_tail"])
@@ -72,7 +97,7 @@ def check_temperature(block: Block) -> Verdict:
     before = tailed.seg.previous(value, state["temperature_before"])
     flag, waited = _lone(tailed.seg, value, before, far_k)
 
-    flags = block.flags(present)
+    flags = block.flags(present, decidable=False)
     flags[rows] = flag[~tailed.is_tail]
     verdict = Verdict(flags={"sensor_glitch": flags})
     entries = Decisions(seg=tailed.seg, time_us=time_us, flag=flag, value=value)

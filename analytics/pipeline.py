@@ -13,7 +13,7 @@ from analytics.battery import battery_overdue, check_battery
 from analytics.block import Block, Flags, Revisions, Verdict, silent_limit_us
 from analytics.episodes import Episodes
 from analytics.flow import check_over_range, check_sustained, check_under_range
-from analytics.frames import check_dropout, check_temperature, dropout, registers
+from analytics.frames import blanked_in_use, check_dropout, check_temperature, dropout, registers
 from analytics.oil import carry_oil_account, oil_service
 from analytics.register import Registers, check_idle, check_series, check_stalled
 from analytics.segments import Segments
@@ -180,7 +180,7 @@ def _parts(rows: NDArray[np.intp]) -> Iterator[slice]:
 
 def _block(readings: ReadingBatch, meters: MeterTable, state: NDArray[np.void], policy: Policy) -> Block:
     seg = Segments.of(meters.rows_of(readings.meter_key))
-    blank = dropout(readings)
+    blank = blanked_in_use(readings, seg, state, dropout(readings))
     volume_m3, std_volume_m3 = registers(readings, blank, meters.register_step_m3[seg.row])
     return Block(
         readings=readings,

@@ -95,7 +95,7 @@ def _speak(block: Block, verdict: Verdict, series: Series, finding: _Finding) ->
     verdict.revised.append(
         revisions(block, series.tailed, finding.waited, series.time_us, series.seq, finding.flag, number)
     )
-    out = np.full(len(block), Flag.MISSING, dtype=np.uint8)
+    out = np.where(series.present, np.uint8(Flag.UNKNOWN), np.uint8(Flag.MISSING))
     out[series.steady | series.suspicious] = finding.flag[new]
     return out
 

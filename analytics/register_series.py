@@ -62,6 +62,8 @@ class Series:
     before: Floats
     #: Whether the findings below may speak of the sample.
     spoken: Mask
+    #: Per reading of the block: has such a register, of which findings may speak.
+    present: Mask
     #: Fell, or fell or leapt, so that it had, or has, to wait for the next sample.
     fell: Mask
     waited: Mask
@@ -102,7 +104,8 @@ def analyse(block: Block, name: str, values: Floats, spoken: Mask, times_qmax: f
 
     """
     old = {field: block.state[f"{name}_{field}"] for field in _FIELDS}
-    rows = np.flatnonzero(~np.isnan(values))
+    rows = block.samples(~np.isnan(values), old["tail_us"])
+    present = spoken & ~np.isnan(values)
     tailed = Tailed.of(block.seg.take(rows), ~np.isnan(old["tail"]))
     seg = tailed.seg
     value = tailed.join(values[rows], old["tail"])
@@ -135,6 +138,7 @@ def analyse(block: Block, name: str, values: Floats, spoken: Mask, times_qmax: f
         value=value,
         before=before,
         spoken=spoken,
+        present=present,
         fell=fell_alone & spoken,
         waited=(fell_alone | leapt) & spoken,
         glitch=glitch,

@@ -60,6 +60,8 @@ class Tracker:
     #: The worse of two values: np.fmax or np.fmin.
     worse: np.ufunc = np.fmax
     part: int = 0
+    #: Whether a good sample ends an episode at its own onset (a window's beginning), not at its time.
+    ends_at_onset: bool = False
 
     def track(
         self,
@@ -119,7 +121,8 @@ class Tracker:
         runs["readings"][continues] += old["readings"]
         runs["value"][continues] = self.worse(runs["value"][continues], old["value"])
         runs["flag"][continues] = np.maximum(runs["flag"][continues], old["flag"])
-        return rows, runs["started_us"], _ends(known, bad, heads), runs
+        ends_us = known.onset_us if self.ends_at_onset and known.onset_us is not None else known.time_us
+        return rows, runs["started_us"], _ends(seg, bad, heads, ends_us), runs
 
     def _sums(self, known: Decisions, bad: NDArray[np.bool_], heads: NDArray[np.intp]) -> NDArray[np.void]:
         """Sum up from each head to the next; good samples in between count nothing."""
@@ -131,10 +134,12 @@ class Tracker:
         return runs
 
 
-def _ends(known: Decisions, bad: NDArray[np.bool_], heads: NDArray[np.intp]) -> NDArray[np.int64]:
-    """Find the first good sample at or after each head, in the same segment."""
+def _ends(
+    seg: Segments, bad: NDArray[np.bool_], heads: NDArray[np.intp], ends_us: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Find the end that the first good sample at or after each head, in the same segment, stands for."""
     n = len(bad)
     # Walk backwards: the nearest good sample or segment's end at or after each sample.
-    stop = np.where(~bad | known.seg.last, np.arange(n), n)
+    stop = np.where(~bad | seg.last, np.arange(n), n)
     stop = np.minimum.accumulate(stop[::-1])[::-1][heads]
-    return np.where(bad[stop], ONGOING_US, known.time_us[stop]) if n else np.empty(0, np.int64)
+    return np.where(bad[stop], ONGOING_US, ends_us[stop]) if n else np.empty(0, np.int64)

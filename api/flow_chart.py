@@ -37,11 +37,6 @@ class Bucket:
         """Where the bucket is drawn: between its first and its last reading."""
         return self.first_at + (self.last_at - self.first_at) / 2
 
-    @property
-    def is_invalid(self) -> bool:
-        """Whether nothing but dropout frames came."""
-        return self.invalid == self.readings
-
 
 def bucket_s(span: timedelta, most: int = MOST_BUCKETS) -> int:
     """Choose the width of a bucket, s, so that a span has at most so many."""
@@ -76,7 +71,7 @@ def silent_after_s(interval_s: float | None, policy: Policy = DEFAULT_POLICY) ->
 def series(buckets: Sequence[Bucket], gap_s: float, policy: Policy = DEFAULT_POLICY) -> dict[str, list[Any]]:
     """Lay the buckets out as the chart's columns; a row of nulls breaks the lines at each gap.
 
-    Times are seconds since 1970. `invalid` is 0 at buckets of dropout frames only, null elsewhere.
+    Times are seconds since 1970. `invalid` is 0 at buckets with a dropout frame, null elsewhere.
     """
     rows: list[tuple[float | None, ...]] = []
     last_s: float | None = None
@@ -84,7 +79,7 @@ def series(buckets: Sequence[Bucket], gap_s: float, policy: Policy = DEFAULT_POL
         at_s = bucket.middle.timestamp()
         if last_s is not None and at_s - last_s > gap_s:
             rows.append(((last_s + at_s) / 2, None, None, None, None))
-        rows.append((at_s, bucket.low, bucket.high, mean, 0.0 if bucket.is_invalid else None))
+        rows.append((at_s, bucket.low, bucket.high, mean, 0.0 if bucket.invalid else None))
         last_s = at_s
     names = ("time", "low", "high", "mean", "invalid")
     return {name: [row[column] for row in rows] for column, name in enumerate(names)}
@@ -94,7 +89,8 @@ def _mean(before: Bucket, bucket: Bucket) -> float | None:
     if bucket.volume is None or before.volume is None or bucket.volume < before.volume:
         return None
     seconds = _seconds(before, bucket)
-    return (bucket.volume - before.volume) / seconds * _SECONDS_PER_HOUR if seconds > 0 else None
+    mean = (bucket.volume - before.volume) / seconds * _SECONDS_PER_HOUR if seconds > 0 else math.inf
+    return mean if math.isfinite(mean) else None
 
 
 def _seconds(before: Bucket, bucket: Bucket) -> float:

@@ -85,7 +85,8 @@ SELECT min(device_time) AS first_at, max(device_time) AS last_at, count(*) AS re
     max(device_time) FILTER (WHERE NOT dropout AND volume_m3 IS NOT NULL) AS volume_at
 FROM (
     SELECT device_time, flow_m3h, volume_m3,
-        coalesce(volume_m3 = 0, false) AND (coalesce(pressure_kpa = 0, false) OR coalesce(battery_v = 0, false))
+        coalesce(coalesce(volume_m3, std_volume_m3) = 0, false)
+            AND (coalesce(pressure_kpa = 0, false) OR coalesce(battery_v = 0, false))
             AND coalesce(temperature_c, 0) = 0 AS dropout
     FROM reading
     WHERE meter_key = %(meter_key)s AND device_time >= %(from)s AND device_time < %(to)s

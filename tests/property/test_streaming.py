@@ -86,7 +86,18 @@ CHOICES = {
     "balance": [NAN, 300, 50, 10, 0, -1],
     "battery": [NAN, 3.6, 3.6, 3.2, 3.0, 0],
     "battery2": [NAN, 6.0, 4.8, 4.0, 0],
-    "has": ["both", "both", "volume", "std", "none", "misread", "std_misread", "unfilled", "dropout"],
+    "has": [
+        "both",
+        "both",
+        "volume",
+        "std",
+        "none",
+        "misread",
+        "std_misread",
+        "unfilled",
+        "dropout",
+        "zeros",
+    ],
 }
 READING = st.fixed_dictionaries({name: st.sampled_from(values) for name, values in CHOICES.items()})
 HISTORY = st.lists(READING, min_size=0, max_size=40)
@@ -100,7 +111,8 @@ def _columns(key: int, history: list[dict]) -> dict[str, list]:
         misread = reading["has"].endswith("misread")
         value = (register + reading["rise"]) % 10_000
         register = register if misread else value
-        blank = reading["has"] == "dropout"
+        zeros = reading["has"] == "zeros"
+        blank = zeros or reading["has"] == "dropout"
         rows.append(
             {
                 "meter_key": key,
@@ -113,11 +125,11 @@ def _columns(key: int, history: list[dict]) -> dict[str, list]:
                 else NAN
                 if reading["has"] in ("std", "none", "std_misread")
                 else value,
-                "std_volume_m3": NAN if reading["has"] in ("volume", "none") else value * 1.5,
-                "pressure_kpa": 0.0 if blank else 104.0,
+                "std_volume_m3": NAN if reading["has"] in ("volume", "none", "zeros") else value * 1.5,
+                "pressure_kpa": NAN if zeros else 0.0 if blank else 104.0,
                 "temperature_c": 0.0 if blank else reading["temperature"],
                 "balance": reading["balance"],
-                "battery_v": reading["battery"],
+                "battery_v": NAN if zeros else reading["battery"],
                 "battery2_v": reading["battery2"],
             }
         )
@@ -243,9 +255,10 @@ def _eventful_batch(moods: int) -> ReadingBatch:
             history.append({name: mood[name] if random.random() < 0.8 else drawn[name] for name in CHOICES})
     usual = {name: values[-1] for name, values in CHOICES.items()} | {"after_min": 15, "rise": 1}
     for has, misread in (("both", "misread"), ("std", "std_misread")):
-        history += (
-            [usual | {"has": has}] * 3 + [usual | {"has": misread, "rise": 2000}] + [usual | {"has": has}] * 3
-        )
+        right, wrong = usual | {"has": has}, usual | {"has": misread}
+        # Misread alone, and misread low and high in a row: the second waits while the first is open.
+        history += [right] * 3 + [wrong | {"rise": 2000}] + [right] * 3
+        history += [wrong | {"rise": -20}, wrong | {"rise": 2000}] + [right] * 3
     standing = usual | {"has": "both", "rise": 0}
     history += [standing | {"flow": flow} for flow in (17, 8, 20, 17, 20, 8, 17)] + [usual | {"flow": 8}]
     batch = _batch([history, [], []])

@@ -24,7 +24,7 @@ def test_sustained_over_range_by_hand(judge):
     # Rises of 50, 101, 102, 122, 122, 20; one step is what the display may hide.
     case = judge(volume_m3=[0, 50, 151, 253, 375, 497, 517, 517])
     assert case.flags("flow_over_range_sustained") == "uggSFFgg"
-    assert case.episodes("flow_over_range_sustained") == [(120, 360, 3, 121)]
+    assert case.episodes("flow_over_range_sustained") == [(120, 300, 3, 121)]
 
 
 def test_a_window_is_closed_by_its_first_reading_only(judge):
@@ -58,7 +58,7 @@ def test_a_roll_over_is_no_fall(judge):
     case = judge(meter={"register_digits": 4}, volume_m3=[9800, 9900, 20, 60])
     assert case.flags("flow_over_range_sustained") == "ugSg"
     assert case.flags("register_reversed") == "uggg"
-    assert case.episodes("flow_over_range_sustained") == [(60, 180, 1, 119)]
+    assert case.episodes("flow_over_range_sustained") == [(60, 120, 1, 119)]
 
 
 def test_a_misread_register_spoils_no_mean(judge):

@@ -71,3 +71,34 @@ def test_a_dropout_frame_is_no_neighbour(judge):
         temperature_c=[26, 0, 26, 60, 26], volume_m3=[9, 0, 9, 9, 9], pressure_kpa=[104, 0, 104, 104, 104]
     )
     assert case.flags("sensor_glitch") == "uugSg"
+
+
+def test_a_blanked_standard_register_is_a_dropout_where_there_is_no_other(judge):
+    case = judge(
+        std_volume_m3=[500, 0, 0, 501, 502, 503],
+        pressure_kpa=[104, 0, 0, 104, 104, 104],
+        temperature_c=[9, 0, 0, 9, 9, 9],
+    )
+    assert case.flags("dropout_frame") == "gFFggg"
+    assert case.found == {"dropout_frame"}
+
+
+def test_a_frame_of_zeros_is_a_dropout_once_the_register_was_above_zero(judge):
+    case = judge(
+        #         new meter, freezing; in use; blanked twice
+        volume_m3=[0, 0, 1, 7, 0, 0, 8, 9],
+        temperature_c=[0, 0, 4, 4, 0, 0, 4, 4],
+        flow_m3h=[0, 0, 6, 6, 0, 0, 6, 6],
+    )
+    assert case.flags("dropout_frame") == "ggggFFgg"
+    assert case.found == {"dropout_frame"}
+
+
+def test_a_frame_of_zeros_beside_a_pressure_is_the_registers_own_fault(judge):
+    case = judge(volume_m3=[7, 0, 0, 8], temperature_c=[4, 0, 0, 4], pressure_kpa=[104, 104, 104, 104])
+    assert case.flags("dropout_frame") == "gggg"
+
+
+def test_a_second_reading_of_one_moment_confirms_no_temperature(judge):
+    case = judge(minutes=[0, 60, 120, 120, 180, 240], temperature_c=[20, 20, 60, 60, 20, 20])
+    assert case.flags("sensor_glitch") == "ugSugg"

@@ -115,3 +115,9 @@ def test_single_and_empty(judge):
 def test_a_register_that_falls_does_not_stand_still(judge):
     case = judge(volume_m3=[100, 140, 180, 60, 100, 140], flow_m3h=[40] * 6)
     assert case.found == {"register_reversed"}
+
+
+def test_a_second_reading_of_one_moment_confirms_no_reversal(judge):
+    case = judge(minutes=[0, 60, 120, 120, 180, 240], volume_m3=[100, 110, 40, 40, 120, 130])
+    assert case.flags("register_reversed") == "uggugg"
+    assert case.flags("sensor_glitch") == "ugSugg"

@@ -43,6 +43,14 @@ def test_battery_by_hand(judge):
     assert case.result.episodes.limit.tolist() == [3.3]
 
 
+def test_a_second_report_of_one_moment_confirms_nothing(judge):
+    case = judge(
+        minutes=[0, 60, 60, 120], battery_v=[3.6, 3.0, 3.0, 3.6], meter={"battery_type": "lithium_3v6"}
+    )
+    assert case.flags("battery_low") == "uuuu"
+    assert case.found == set()
+
+
 def test_each_battery_has_its_own_episode(judge):
     case = judge(
         meter={"battery_type": "lithium_3v6", "battery2_type": "alkaline_6v"},
@@ -148,3 +156,17 @@ def test_offsets_may_differ_by_meter(meter):
     table = MeterTable.build([meter(meter_id="a", **BATTERY), meter(meter_id="b", **BATTERY)])
     found = evaluate_clock(table, initial_state(2), _us(2024, 5, 1), 0, np.array([0, 8 * 3600]))
     assert found.started_us.tolist() == [_us(2024, 4, 10), _us(2024, 4, 9, 16)]
+
+
+def test_a_battery_of_unknown_type_lives_no_longer_than_any_known_one(meter):
+    replaced = {"battery_replaced_on": date(2020, 1, 1)}
+    assert _codes(_clock(meter, _us(2025, 12, 29), **replaced)) == []
+    assert _codes(_clock(meter, _us(2025, 12, 30), **replaced)) == ["battery_overdue"]
+
+
+@pytest.mark.parametrize(
+    ("technology", "oiled"), [("roots", True), ("turbine", True), ("diaphragm", False), ("ultrasonic", False)]
+)
+def test_a_meter_without_bearings_to_oil_is_never_due(meter, technology, oiled):
+    found = _clock(meter, _us(2024, 5, 1), technology=technology, **OIL)
+    assert _codes(found) == ["oil_overdue"] * oiled

@@ -63,8 +63,8 @@ def test_nothing_is_an_empty_chart():
     assert series([], HOUR) == {"time": [], "low": [], "high": [], "mean": [], "invalid": []}
 
 
-def test_a_bucket_with_some_good_frames_is_valid():
-    assert series([bucket(0, 5, readings=3, invalid=2)], HOUR)["invalid"] == [None]
+def test_a_dropout_among_good_frames_is_still_marked():
+    assert series([bucket(0, 5, readings=3, invalid=1)], HOUR)["invalid"] == [0.0]
 
 
 @pytest.mark.parametrize(("interval_s", "after_s"), [(3600, 10800), (60, 900), (None, 10800)])
