@@ -15,6 +15,7 @@ from fleet.policy import (
     BATTERIES,
     DEFAULT_POLICY,
     UNKNOWN_BATTERY_CRITICAL_V,
+    UNKNOWN_BATTERY_LIFE_DAYS,
     UNKNOWN_BATTERY_WARN_V,
     Policy,
 )
@@ -167,16 +168,24 @@ def _resolve(meter: Meter, policy: Policy) -> dict[str, float]:
         "low_balance": _first(meter.low_balance, policy.low_balance.get(meter.balance_unit or "CNY")),
         **_battery("battery", meter.battery_type, meter.battery_replaced_on, meter.battery_life_days),
         **_battery("battery2", meter.battery2_type, meter.battery2_replaced_on, meter.battery2_life_days),
-        "oil_filled_day": day_number(meter.oil_filled_on),
-        "oil_interval_days": _first(meter.oil_interval_days),
-        "oil_volume_at_fill_m3": _first(meter.oil_volume_at_fill),
-        "oil_interval_m3": _first(meter.oil_interval_m3),
+        **_oil(meter),
+    }
+
+
+def _oil(meter: Meter) -> dict[str, float]:
+    """Resolve the oil's limits; a meter without bearings to oil has none, whatever its row says."""
+    oiled = meter.technology in (Technology.ROOTS, Technology.TURBINE)
+    return {
+        "oil_filled_day": day_number(meter.oil_filled_on if oiled else None),
+        "oil_interval_days": _first(meter.oil_interval_days if oiled else None),
+        "oil_volume_at_fill_m3": _first(meter.oil_volume_at_fill if oiled else None),
+        "oil_interval_m3": _first(meter.oil_interval_m3 if oiled else None),
     }
 
 
 def _battery(name: str, kind: str | None, replaced_on: date | None, life: int | None) -> dict[str, float]:
     limits = BATTERIES.get(kind or "")
-    life_days = _first(life, limits.life_days if limits else None)
+    life_days = _first(life, limits.life_days if limits else UNKNOWN_BATTERY_LIFE_DAYS)
     return {
         f"{name}_warn_v": limits.warn_v if limits else UNKNOWN_BATTERY_WARN_V,
         f"{name}_critical_v": limits.critical_v if limits else UNKNOWN_BATTERY_CRITICAL_V,

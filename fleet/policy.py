@@ -32,6 +32,8 @@ BATTERIES = MappingProxyType(
 #: For a battery of unknown type: below these every known type is at its end.
 UNKNOWN_BATTERY_WARN_V = min(limits.warn_v for limits in BATTERIES.values())
 UNKNOWN_BATTERY_CRITICAL_V = min(limits.critical_v for limits in BATTERIES.values())
+#: And no known type lives longer.
+UNKNOWN_BATTERY_LIFE_DAYS = max(limits.life_days for limits in BATTERIES.values())
 
 
 def battery_type(text: str) -> str | None:

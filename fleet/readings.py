@@ -95,6 +95,15 @@ class ReadingBatch:
         """Sort by meter, device time and sequence number; equal rows keep their order."""
         return self.take(np.lexsort((self.seq, self.device_time_us, self.meter_key)))
 
+    def without_repeats(self) -> Self:
+        """Keep the first of each meter, device time and sequence number; the batch must be sorted."""
+        fresh = np.ones(len(self), dtype=np.bool_)
+        for name in ("meter_key", "device_time_us", "seq"):
+            values = getattr(self, name)
+            fresh[1:] &= values[1:] == values[:-1]
+        fresh[1:] = ~fresh[1:]
+        return self if fresh.all() else self.take(fresh)
+
 
 def column_dtype(name: str) -> np.dtype[Any]:
     """Give the dtype of a column of `ReadingBatch`."""

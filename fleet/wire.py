@@ -26,6 +26,9 @@ NUMBER_FIELDS: dict[str, str] = {
     "battery_days": "battery_days",
 }
 
+#: No number of the contract can be larger, whatever its unit: 13 digits are more than any register has.
+LARGEST_NUMBER = 1e13
+
 #: Position is what the database stores.
 VALVES = ("open", "closed", "moving", "fault")
 

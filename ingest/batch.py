@@ -12,11 +12,12 @@ import msgspec
 import numpy as np
 
 from fleet.readings import ABSENT, ReadingBatch
-from fleet.wire import NUMBER_FIELDS, VALVES, parse_topic, status_bits
-from ingest.native_json import Decoded, WireReading, decode
+from fleet.wire import NUMBER_FIELDS, VALVES, Topic, parse_topic, status_bits
+from ingest.native_json import Claims, Decoded, WireReading, decode
 from ingest.refusals import Reason, Refusal
 
-_FUTURE_US = 10 * 60 * 1_000_000
+#: A meter's clock may be so much ahead.
+FUTURE_US = 10 * 60 * 1_000_000
 _FIELD_NAMES = WireReading.__struct_fields__
 _AT = {name: at for at, name in enumerate(_FIELD_NAMES)}
 
@@ -52,7 +53,7 @@ class TimeWindow:
     @classmethod
     def around(cls, now_us: int, max_age_days: int) -> TimeWindow:
         """Take readings up to `max_age_days` old and up to 10 minutes ahead."""
-        return cls(now_us - max_age_days * 86_400_000_000, now_us + _FUTURE_US)
+        return cls(now_us - max_age_days * 86_400_000_000, now_us + FUTURE_US)
 
 
 @dataclass(slots=True)
@@ -108,9 +109,11 @@ def _admit(
         general.append(
             Reason(None, "company", f"{topic.meter_id} belongs to another company than {topic.company}")
         )
+    for item, claimed_us, claims in decoded.refused_claims:
+        decoded.reasons += _disagreements(item, claimed_us, claims, topic, window)
     kept, times = [], []
     for (item, reading), time_us in zip(decoded.readings, decoded.times_us, strict=True):
-        wrong = _disagreements(item, reading, time_us, topic, window)
+        wrong = _disagreements(item, time_us, reading, topic, window)
         decoded.reasons += wrong
         if wrong or general:
             decoded.refused += 1
@@ -119,23 +122,25 @@ def _admit(
         else:
             kept.append((item, reading))
             times.append(time_us)
+    # By reading, and within one in the order found.
+    decoded.reasons.sort(key=lambda reason: -1 if reason.item is None else reason.item)
     decoded.reasons[:0] = general
     decoded.readings, decoded.times_us = kept, times
     return None if general else entry
 
 
 def _disagreements(
-    item: int, reading: WireReading, time_us: int, topic: Any, window: TimeWindow
+    item: int, time_us: int | None, claims: WireReading | Claims, topic: Topic | None, window: TimeWindow
 ) -> list[Reason]:
     wrong = []
-    if not window.earliest_us <= time_us <= window.latest_us:
+    if time_us is not None and not window.earliest_us <= time_us <= window.latest_us:
         side = "older than accepted" if time_us < window.earliest_us else "in the future"
         wrong.append(Reason(item, "ts", f"is {side}"))
     if topic is not None:
         names = ("meter", "meter_id")
-        other = [name for name in names if getattr(reading, name) not in (None, topic.meter_id)]
+        other = [name for name in names if getattr(claims, name) not in (None, topic.meter_id)]
         wrong += [Reason(item, name, "disagrees with the topic") for name in other]
-        if reading.company not in (None, topic.company):
+        if claims.company not in (None, topic.company):
             wrong.append(Reason(item, "company", "disagrees with the topic"))
     return wrong
 

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from fleet.readings import ABSENT
-from fleet.wire import STATUS_CODES, VALVES, is_id, status_bits
+from fleet.wire import LARGEST_NUMBER, STATUS_CODES, VALVES, is_id, status_bits
 
 Array = NDArray[Any]
 
@@ -58,16 +58,16 @@ def text_of(column: Any) -> Any:
 
 
 def numbers(column: Any) -> Parsed:
-    """Read numbers as float64, NaN where not reported; infinite ones are wrong."""
+    """Read numbers as float64, NaN where not reported; infinite and absurdly large ones are wrong."""
     wrong = np.zeros(len(column), dtype=np.bool_)
     if _is_text(column):
         column, wrong = _matching(text_of(column), _NUMBER)
     elif not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
         column = column.cast(pa.string()).cast(pa.float64())
     values = _plain(column.cast(pa.float64()), np.nan)
-    infinite = np.isinf(values)
-    values[infinite] = np.nan
-    return Parsed(values, wrong | infinite, "is not a finite number")
+    absurd = np.abs(values) > LARGEST_NUMBER
+    values[absurd] = np.nan
+    return Parsed(values, wrong | absurd, f"is not a finite number of at most {LARGEST_NUMBER:g}")
 
 
 def counters(column: Any) -> Parsed:

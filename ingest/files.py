@@ -53,7 +53,9 @@ class FileReadings:
     refused: list[RefusedValue]
 
 
-def read_readings(path: Path, file_map: FileMap | None = None, tz: str | None = None) -> FileReadings:
+def read_readings(
+    path: Path, file_map: FileMap | None = None, tz: str | None = None, *, latest_us: int | None = None
+) -> FileReadings:
     """Read a file of readings; a row with any bad value is left out and reported, the rest is used.
 
     Parameters
@@ -64,6 +66,8 @@ def read_readings(path: Path, file_map: FileMap | None = None, tz: str | None = 
         Which column is what; None where the columns have our own names.
     tz
         Time zone of times without an offset; None for the map's.
+    latest_us
+        Later rows are refused, microseconds since 1970 UTC; None for no such limit.
 
     Raises
     ------
@@ -78,6 +82,8 @@ def read_readings(path: Path, file_map: FileMap | None = None, tz: str | None = 
     meter, meter_ids = rows.names("meter_id", file_map)
     company, company_names = rows.names("company", file_map)
     columns: dict[str, Any] = {"device_time_us": rows.parse("ts", lambda column: times_us(column, zone))}
+    if latest_us is not None:
+        rows.refuse(columns["device_time_us"] > latest_us, "ts", "is in the future")
     arrived = rows.parse("received", lambda column: times_us(column, zone), optional=True)
     columns["received_us"] = columns["device_time_us"] if arrived is None else arrived
     for name, column in NUMBER_FIELDS.items():

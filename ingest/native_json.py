@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from fleet.times import to_us
-from fleet.wire import NUMBER_FIELDS, VALVES
+from fleet.wire import LARGEST_NUMBER, NUMBER_FIELDS, VALVES
 from ingest.refusals import Reason
 
 _INT64_MAX = 2**63 - 1
@@ -27,6 +27,7 @@ _LONGEST_QUOTE = 60
 
 _Counter = Annotated[int, msgspec.Meta(ge=0, le=_INT64_MAX)]
 _Ts = Annotated[int, msgspec.Meta(ge=-_TS_MAX, le=_TS_MAX)]
+_Number = Annotated[float, msgspec.Meta(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
 
 
 class WireReading(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -35,22 +36,31 @@ class WireReading(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     ts: _Ts | str
     seq: _Counter | None = None
     boot: _Counter | None = None
-    flow: float | None = None
-    volume: float | None = None
-    std_flow: float | None = None
-    std_volume: float | None = None
-    pressure: float | None = None
-    temperature: float | None = None
-    balance: float | None = None
-    battery: float | None = None
-    battery2: float | None = None
-    battery_days: float | None = None
+    flow: _Number | None = None
+    volume: _Number | None = None
+    std_flow: _Number | None = None
+    std_volume: _Number | None = None
+    pressure: _Number | None = None
+    temperature: _Number | None = None
+    balance: _Number | None = None
+    battery: _Number | None = None
+    battery2: _Number | None = None
+    battery_days: _Number | None = None
     valve: Literal["open", "closed", "moving", "fault"] | None = None
     status: list[str] | None = None
     #: Not needed, because the topic says it; where it is there, it has to agree.
     meter: str | None = None
     meter_id: str | None = None
     company: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Whose a refused reading says it is, as far as it could be read; None where it does not say."""
+
+    meter: str | None
+    meter_id: str | None
+    company: str | None
 
 
 @dataclass(slots=True)
@@ -63,6 +73,8 @@ class Decoded:
     reasons: list[Reason] = field(default_factory=list)
     #: Readings refused so far.
     refused: int = 0
+    #: Position, time and claims of refused readings: what else is wrong with them others can tell.
+    refused_claims: list[tuple[int, int | None, Claims]] = field(default_factory=list)
     #: (boot, seq) of refused readings that could be read: they are kept, so they leave no gap.
     refused_sequence: list[tuple[int, int]] = field(default_factory=list)
     unknown_fields: int = 0
@@ -102,21 +114,33 @@ def _accept(decoded: Decoded, item: int, reading: WireReading) -> None:
     wrong: list[tuple[str, str]] = []
     time_us = parse_time_us(reading.ts)
     if time_us is None:
-        wrong.append(("ts", f"{_quote(reading.ts)} is no RFC 3339 time with an offset"))
+        wrong.append(("ts", _no_time(reading.ts)))
     if all(getattr(reading, name) is None for name in _MEASUREMENTS):
         wrong.append(("payload", "carries no measurement"))
     if wrong or time_us is None:
-        _refuse(decoded, item, wrong, reading.boot, reading.seq)
+        _refuse(decoded, item, wrong, msgspec.structs.asdict(reading))
         return
     decoded.readings.append((item, reading))
     decoded.times_us.append(time_us)
 
 
 def _refuse(
-    decoded: Decoded, item: int | None, wrong: list[tuple[str, str]], boot: Any = None, seq: Any = None
+    decoded: Decoded, item: int | None, wrong: list[tuple[str, str]], fields: Mapping[str, Any] | None = None
 ) -> None:
     decoded.refused += 1
     decoded.reasons += [Reason(item, name, reason) for name, reason in wrong]
+    if item is not None and fields is not None:
+        _remember(decoded, item, fields)
+
+
+def _remember(decoded: Decoded, item: int, fields: Mapping[str, Any]) -> None:
+    """Keep of a refused reading what could be read of its time, its meter and its number."""
+    ts: Any = fields.get("ts")
+    names = (fields.get(name) for name in ("meter", "meter_id", "company"))
+    claims = Claims(*(name if isinstance(name, str) else None for name in names))
+    decoded.refused_claims.append((item, None if _time(ts) else parse_time_us(ts), claims))
+    boot: Any = fields.get("boot")
+    seq: Any = fields.get("seq")
     if _is_counter(boot) and _is_counter(seq):
         decoded.refused_sequence.append((boot, seq))
 
@@ -156,7 +180,7 @@ def _decode_item(decoded: Decoded, item: int, value: Any) -> None:
             reason = _RULES[name](given)
             wrong += [(name, reason)] if reason else []
     if wrong:
-        _refuse(decoded, item, wrong, known.get("boot"), known.get("seq"))
+        _refuse(decoded, item, wrong, known)
         return
     numbers = {name: float(v) for name, v in known.items() if name in NUMBER_FIELDS and v is not None}
     _accept(decoded, item, WireReading(**{**known, **numbers}))
@@ -173,10 +197,9 @@ def _quote(value: Any) -> str:
 def _number(value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return f"{_quote(value)} is not a number"
-    try:
-        return None if math.isfinite(float(value)) else f"{value} is not a finite number"
-    except OverflowError:
-        return "is too large a number"
+    if not isinstance(value, int) and not math.isfinite(value):
+        return f"{value} is not a finite number"
+    return None if abs(value) <= LARGEST_NUMBER else f"{_quote(value)} is beyond anything measured"
 
 
 def _counter(value: Any) -> str | None:
@@ -185,10 +208,14 @@ def _counter(value: Any) -> str | None:
 
 def _time(value: Any) -> str | None:
     if isinstance(value, str):
-        return None
+        return None if parse_time_us(value) is not None else _no_time(value)
     if isinstance(value, bool) or not isinstance(value, int):
         return f"{_quote(value)} is neither integer milliseconds nor an RFC 3339 time"
     return None if -_TS_MAX <= value <= _TS_MAX else f"{_quote(value)} is beyond any time"
+
+
+def _no_time(value: Any) -> str:
+    return f"{_quote(value)} is no RFC 3339 time with an offset"
 
 
 def _valve(value: Any) -> str | None:

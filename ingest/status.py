@@ -10,6 +10,7 @@ import msgspec
 from ingest.refusals import Reason
 
 _LONGEST_FIRMWARE = 100
+_LONGEST_REASON = 200
 
 
 class WireStatus(msgspec.Struct, gc=False):
@@ -39,4 +40,4 @@ def decode_status(payload: bytes) -> WireStatus | Reason:
     try:
         return _DECODER.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        return Reason(None, "payload", ascii(str(error))[1:200])
+        return Reason(None, "payload", ascii(str(error))[1:-1][:_LONGEST_REASON])

@@ -16,6 +16,9 @@ from alerts.alarms.reconcile import LATE_UNTIL
 #: Shown where there is nothing to show.
 NOTHING = "\N{EN DASH}"
 
+#: Beyond it nobody reads digits, and the decimal arithmetic of the formats gives up soon after.
+_LARGEST_WRITTEN = 1e15
+
 
 @dataclass(frozen=True, slots=True)
 class Formats:
@@ -79,6 +82,8 @@ class Formats:
         """Write a number with at most so many decimals."""
         if value is None:
             return NOTHING
+        if abs(value) >= _LARGEST_WRITTEN:
+            return f"{value:.3g}"
         pattern = "#,##0." + "#" * digits if digits else "#,##0"
         return str(format_decimal(value, pattern, locale=self.locale))
 
@@ -91,8 +96,5 @@ class Formats:
         if unit == "s":
             return self.span(timedelta(seconds=min(value, 1e9)))
         if unit == "d":
-            return self.span(timedelta(days=min(value, 1e5))) if abs(value) < 1 else self._days(value)
+            return f"{self.number(value, 1)} {self.word('unit', 'd')}"
         return f"{self.number(value)} {self.word('unit', unit)}" if unit else self.number(value)
-
-    def _days(self, value: float) -> str:
-        return f"{self.number(value, 1)} {self.word('unit', 'd')}"

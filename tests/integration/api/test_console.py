@@ -146,6 +146,22 @@ def test_htmx_gets_the_list_alone(client, city):
     assert 'id="alarm-1"' in part
 
 
+def test_a_board_of_more_than_a_page_says_so(client, city):
+    for number in range(101):
+        city.meter(f"P{number}")
+        city.alarm(f"P{number}")
+    page = client.get("/").text
+    assert "Showing all 101 open alarms" in page
+    assert "This page shows 100 of them." in page
+
+
+def test_an_absurd_value_breaks_no_page(client, city):
+    city.readings("M1", [3600.0, 0.0], flow_m3h=[1e308, 5.0], volume_m3=[-1.5e308, 1.5e308])
+    city.alarm("M1", value=1e308)
+    for path in ("/", "/meters/M1", "/meters/M1/flow.json"):
+        assert client.get(path).status_code == 200, path
+
+
 def test_empty_pages_say_what_to_do_next(client, city):
     assert "Nothing waits for you here" in client.get("/").text
     assert "The engine makes them" in client.get("/tasks").text
@@ -223,11 +239,11 @@ def test_the_chart_breaks_at_a_gap_and_sets_invalid_frames_apart(client, city):
 
 def test_the_database_finds_the_same_dropout_frames_as_the_checks(client, city):
     values = (np.nan, 0.0, 3.0)
-    grid = np.array(np.meshgrid(values, values, values, values)).reshape(4, -1)
-    names = ("volume_m3", "pressure_kpa", "temperature_c", "battery_v")
+    grid = np.array(np.meshgrid(*[values] * 5)).reshape(5, -1)
+    names = ("volume_m3", "std_volume_m3", "pressure_kpa", "temperature_c", "battery_v")
     columns = dict(zip(names, grid, strict=True))
     n = grid.shape[1]
-    city.readings("M1", list(np.arange(n)[::-1] * 600.0), **columns)
+    city.readings("M1", list(np.arange(n)[::-1] * 300.0), **columns)
     expected = dropout(ReadingBatch.build(n, **columns))
     assert expected.any()
     chart = client.get("/meters/M1/flow.json").json()

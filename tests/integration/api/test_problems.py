@@ -95,7 +95,7 @@ def test_a_database_that_is_away_is_503_and_its_address_stays_inside(connect):
 
 def test_an_error_of_our_own_is_500_without_details_and_with_the_headers(connect, city):
     with city.database.transaction() as transaction:
-        transaction.execute("ALTER TABLE task RENAME COLUMN due_on TO due_day")
+        transaction.execute("ALTER TABLE task ALTER COLUMN due_on TYPE text")
     response = connect().get("/api/v1/tasks")
     body = assert_problem(response, 500)
     assert "due_on" not in body["detail"]

@@ -62,7 +62,20 @@ def test_what_topic_registry_and_clock_refuse(topic: str, fields: dict, expected
 
 def test_all_reasons_are_given_at_once() -> None:
     batch = assemble([_message({"ts": 0, "flow": "x"}, "gas/v1/north/M9/telemetry")], DIRECTORY, WINDOW)
-    assert [r.field for r in batch.refusals[0].reasons] == ["meter", "flow"]
+    assert [r.field for r in batch.refusals[0].reasons] == ["meter", "flow", "ts"]
+
+
+def test_a_reading_of_wrong_types_is_told_also_what_else_is_wrong() -> None:
+    good = _reading(meter="M2")
+    bad = {"ts": "2099-01-01T00:00:00Z", "flow": "x", "meter_id": "M2", "company": "south"}
+    empty = {"ts": 0, "meter": "M2"}
+    batch = assemble([_message([good, bad, empty])], DIRECTORY, WINDOW)
+    assert [(r.item, r.field) for r in batch.refusals[0].reasons] == [
+        *[(0, "meter")],
+        *[(1, field) for field in ("flow", "ts", "meter_id", "company")],
+        *[(2, field) for field in ("payload", "ts", "meter")],
+    ]
+    assert batch.refusals[0].readings == 3
 
 
 def test_the_edges_of_the_window_are_taken() -> None:

@@ -140,7 +140,7 @@ def test_bad_values_by_line_field_and_reason(write):
         (3, "flow"), (4, "flow"), (5, "flow"), (6, "flow"), (7, "seq"), (8, "seq"), (9, "valve"), (10, "meter_id"),
         (11, "meter_id"), (12, "(row)"), (13, "(row)"), (14, "flow"), (14, "seq"),
     ]  # fmt: skip
-    assert found.refused[0].reason == "is not a finite number"
+    assert found.refused[0].reason == "is not a finite number of at most 1e+13"
     assert [found.refused[row].reason for row in (9, 10)] == [
         "has 4 values where the header has 6",
         "is empty",

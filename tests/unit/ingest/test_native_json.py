@@ -52,6 +52,9 @@ BAD = [
     (b'{"ts":0,"flow":NaN}', [(0, "flow", "nan is not a finite number")]),
     (b'{"ts":0,"flow":-Infinity}', [(0, "flow", "-inf is not a finite number")]),
     (b'{"ts":0,"flow":1e999}', [(0, "flow", "inf is not a finite number")]),
+    (b'{"ts":0,"flow":1e308}', [(0, "flow", "1e+308 is beyond anything measured")]),
+    (b'{"ts":0,"volume":-10000000000001}', [(0, "volume", "is beyond anything measured")]),
+    (b'{"ts":0,"flow":1' + b"0" * 400 + b"}", [(0, "flow", "is beyond anything measured")]),
     (b'{"ts":0,"seq":-1,"flow":1}', [(0, "seq", "-1 is not a whole number")]),
     (b'{"ts":0,"seq":9223372036854775808,"flow":1}', [(0, "seq", "is not a whole number")]),
     (b'{"ts":0,"boot":1.0,"flow":1}', [(0, "boot", "1.0 is not a whole number")]),
@@ -60,7 +63,7 @@ BAD = [
     (
         b'{"ts":"x","flow":"y","volume":NaN,"seq":-4,"valve":1}',
         [(0, f, r) for f, r in [
-            ("flow", "is not a number"), ("volume", "not a finite"), ("seq", "is not a whole"), ("valve", "is none of"),
+            ("ts", "'x' is no RFC 3339 time"), ("flow", "is not a number"), ("volume", "not a finite"), ("seq", "is not a whole"), ("valve", "is none of"),
         ]],
     ),
 ]  # fmt: skip
