@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from api.problems import PROBLEMS, ProblemError
 from api.service import SQL, Service, ServiceOf
-from storage.exceptions import DatabaseUnavailableError
+from storage.exceptions import DatabaseUnavailableError, NotMigratedError
 from storage.migrate import is_migrated
 
 router = APIRouter(tags=["operation"])
@@ -46,7 +46,7 @@ def not_ready(service: Service) -> list[str]:
     """List what keeps the main job from being done."""
     try:
         if not is_migrated(service.database):
-            return ["the database is not migrated, run `meterwarden migrate`"]
+            return [str(NotMigratedError())]
         with service.reading() as transaction:
             beats = {row["service"]: row["beat_at"] for row in transaction.rows(SQL["heartbeats"])}
     except DatabaseUnavailableError:

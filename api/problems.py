@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from storage.exceptions import DatabaseUnavailableError
+from storage.exceptions import DatabaseUnavailableError, NotMigratedError
 
 _FOR_MACHINES = ("/api/", "/healthz", "/readyz", "/metrics", "/openapi.json")
 RETRY_AFTER_S = 5
@@ -93,6 +93,10 @@ def install_handlers(app: FastAPI) -> None:
     async def _database(request: Request, _error: DatabaseUnavailableError) -> Response:
         return problem(request, database_away())
 
+    @app.exception_handler(NotMigratedError)
+    async def _schema(request: Request, error: NotMigratedError) -> Response:
+        return problem(request, ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, _sentence(error)))
+
 
 def database_away() -> ProblemError:
     """Say that the database cannot be reached; its address stays inside."""
@@ -116,6 +120,11 @@ def _invalid(error: RequestValidationError) -> ProblemError:
     ]
     detail = "; ".join(f"{e['name'] or e['in']}: {e['detail']}" for e in errors)
     return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors)
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _wants_page(request: Request) -> bool:

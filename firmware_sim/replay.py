@@ -29,14 +29,19 @@ def shift_to_end_at(readings: ReadingBatch, end_us: int, *, align_us: int = _US_
 
 
 def with_sequence(readings: ReadingBatch, boot: int = 1) -> ReadingBatch:
-    """Sort by meter and time, and number where the file does not: one boot, `seq` from 1."""
-    readings = readings.sorted_by_meter_and_time()
-    boots = np.where(readings.boot == ABSENT, boot, readings.boot)
-    if not (readings.seq == ABSENT).any():
-        return replace(readings, boot=boots)
-    first = np.searchsorted(readings.meter_key, readings.meter_key, "left")
-    seq = np.arange(len(readings), dtype=np.int64) - first + 1
-    return replace(readings, boot=np.full_like(boots, boot), seq=seq)
+    """Sort by meter and time, drop repeats, and number the meters that the file does not: `seq` from 1.
+
+    A meter with any row without a number is numbered anew as a whole, as one boot.
+    """
+    readings = readings.sorted_by_meter_and_time().without_repeats()
+    meter = readings.meter_key
+    unnumbered = np.isin(meter, meter[readings.seq == ABSENT])
+    seq = np.arange(len(readings), dtype=np.int64) - np.searchsorted(meter, meter, "left") + 1
+    return replace(
+        readings,
+        boot=np.where(unnumbered | (readings.boot == ABSENT), boot, readings.boot),
+        seq=np.where(unnumbered, seq, readings.seq),
+    )
 
 
 def as_telemetry(

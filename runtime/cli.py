@@ -10,7 +10,7 @@ import typer
 
 from ingest.exceptions import IngestError
 from runtime.cli_simulate import simulate
-from runtime.exceptions import RuntimeFailure
+from runtime.exceptions import RuntimeFailure, WrongUsage
 from runtime.startup import start
 from storage.exceptions import StorageError
 
@@ -34,7 +34,7 @@ def main() -> None:
         app()
     except (RuntimeFailure, StorageError, IngestError) as error:
         typer.echo(f"meterwarden: {error}", err=True)
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, WrongUsage) else 1)
 
 
 @app.command()

@@ -17,7 +17,10 @@ _TIMES = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]
 
 def simulate(
     meters: Annotated[int, typer.Option(help="How many.", min=1, rich_help_panel=_FLEET)] = 60,
-    company: Annotated[str, typer.Option(help="Whose.", rich_help_panel=_FLEET)] = "demo",
+    company: Annotated[
+        str | None,
+        typer.Option(help="Whose; demo, or by a replay's registry.", rich_help_panel=_FLEET),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same telemetry.", rich_help_panel=_FLEET)] = 1,
     fault_share: Annotated[
         float, typer.Option(help="Share of meters with a fault.", min=0, max=1, rich_help_panel=_FLEET)
@@ -59,7 +62,12 @@ def simulate(
     ] = 3600.0,
     registry: Annotated[
         Path | None,
-        typer.Option("--meters-csv", help="Each meter's company.", exists=True, rich_help_panel=_REPLAY),
+        typer.Option(
+            "--meters-csv",
+            help="Each meter's company; else the database's.",
+            exists=True,
+            rich_help_panel=_REPLAY,
+        ),
     ] = None,
     truth: Annotated[Path | None, typer.Option(help="Faults, as JSON.", rich_help_panel=_FILES)] = None,
     registry_out: Annotated[Path | None, typer.Option(help="Registry CSV.", rich_help_panel=_FILES)] = None,
@@ -75,6 +83,7 @@ def simulate(
 ) -> None:
     """Publish a simulated fleet with labelled faults, or replay a file, over MQTT."""
     from runtime.commands import simulate as command  # noqa: PLC0415 (each command loads its own)
+    from runtime.registered import companies_of_database  # noqa: PLC0415
 
     settings = start()
     command.simulate(
@@ -103,6 +112,7 @@ def simulate(
             timezone=tz,
             replay_align_s=align,
             registry=registry,
+            find_companies=lambda: companies_of_database(settings),
             reading_max_age_days=settings.reading_max_age_days,
         )
     )

@@ -7,5 +7,9 @@ class RuntimeFailure(Exception):  # noqa: N818 (an outcome for people, printed a
     """Something the person at the command line has to see as one line."""
 
 
+class WrongUsage(RuntimeFailure):
+    """Options that do not fit together; the exit code is 2."""
+
+
 class EmbeddedPartError(RuntimeFailure):
     """The embedded broker or database did not start."""

@@ -23,3 +23,7 @@ SELECT DISTINCT meter.meter_id, alarm.check_code FROM alarm JOIN meter USING (me
 -- demo_work_left --
 -- Counts rows of work that wait for the engine.
 SELECT count(*) AS n FROM dirty_work
+
+-- meter_companies --
+-- Tells whose each registered meter is.
+SELECT meter_id, company FROM meter

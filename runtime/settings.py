@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -41,6 +42,14 @@ class Settings(BaseSettings):
     reading_max_age_days: int = Field(default=90, ge=1, le=3650)
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("mqtt_url")
+    @classmethod
+    def _is_mqtt(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"mqtts?://[^/]", value):
+            msg = "has to look like mqtt://host:1883 or mqtts://host:8883"
+            raise ValueError(msg)
+        return value
 
     @property
     def mqtt_v5(self) -> bool:

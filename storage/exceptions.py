@@ -17,6 +17,13 @@ class DatabaseUnavailableError(StorageError):
     """The database cannot be reached, or the connection was lost."""
 
 
+class NotMigratedError(StorageError):
+    """The database lacks tables or columns that this program needs."""
+
+    def __init__(self) -> None:
+        super().__init__("the database is not migrated, run `meterwarden migrate`")
+
+
 class SerializationError(StorageError):
     """The transaction met another one; the same work can be tried again."""
 
@@ -49,6 +56,8 @@ def translate_errors() -> Iterator[None]:
         raise SerializationError(_first_line(error)) from error
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         raise DatabaseUnavailableError(_first_line(error)) from error
+    except (psycopg2.errors.UndefinedTable, psycopg2.errors.UndefinedColumn) as error:
+        raise NotMigratedError from error
     except PoolTimeoutError as error:
         msg = "every connection of the pool is busy"
         raise DatabaseUnavailableError(msg) from error

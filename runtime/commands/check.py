@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -21,6 +22,7 @@ from fleet.meters import Meter, MeterTable
 from fleet.readings import ReadingBatch
 from fleet.registry import read_registry
 from fleet.times import to_datetime, to_us
+from ingest.batch import FUTURE_US
 from ingest.filemap import DEFAULT_TZ, FileError, check_tz
 from ingest.files import FileReadings, load_map, read_readings
 from runtime.exceptions import RuntimeFailure
@@ -50,8 +52,11 @@ def check(
         Where to write the findings; None for standard output. The summary goes to standard error.
     now
         RFC 3339: as of when batteries, oil and silence are judged; None for the newest reading.
+        Rows later than this and than the present are refused.
     """
     try:
+        if tz is not None:
+            _check_option_tz(tz)
         mapping = load_map(file_map) if file_map else None
         zone = check_tz(tz or (mapping.tz if mapping else DEFAULT_TZ))
         now_us = None if now is None else _instant_us(now, zone)
@@ -61,7 +66,8 @@ def check(
         return _fail(str(error), _FAILED)
     try:
         registry = _registry(meters)
-        source = read_readings(readings, mapping, tz)
+        latest_us = max(time.time_ns() // 1000, now_us or 0) + FUTURE_US
+        source = read_readings(readings, mapping, tz, latest_us=latest_us)
         known = _known(source, registry, readings)
         offset_s = _offset_s(known, now_us, zone)
         result = evaluate_history(known.readings, known.table, now_us, utc_offset_s=offset_s)
@@ -93,6 +99,8 @@ class _Known:
     ids: Sequence[str]
     #: Meters that are not in the registry, with their readings.
     strangers: dict[str, int]
+    #: Rows that repeat a meter's time and number; the first of them counts, as in the database.
+    repeats: int
 
 
 def _registry(path: Path) -> dict[str, Meter]:
@@ -134,13 +142,23 @@ def _known(source: FileReadings, registry: dict[str, Meter], path: Path) -> _Kno
         raise _CheckFailedError(msg)
     key = new_key[source.readings.meter_key]
     batch = source.readings.take(key >= 0)
-    batch = replace(batch, meter_key=key[key >= 0])
+    batch = replace(batch, meter_key=key[key >= 0]).sorted_by_meter_and_time()
+    once = batch.without_repeats()
     return _Known(
-        batch.sorted_by_meter_and_time(),
+        once,
         MeterTable.build(list(registry.values())),
         list(registry),
         strangers,
+        len(batch) - len(once),
     )
+
+
+def _check_option_tz(tz: str) -> None:
+    try:
+        check_tz(tz)
+    except FileError as error:
+        msg = f"--tz: {error}"
+        raise _UsageError(msg) from error
 
 
 def _instant_us(text: str, zone: ZoneInfo) -> int:
@@ -173,6 +191,8 @@ def _summarise(source: FileReadings, known: _Known, result: Evaluation, found: l
     _say(f"{len(known.readings)} readings of {heard} meter(s) checked, {len(found)} finding(s)")
     if source.refused:
         _say(f"{len({refused.line for refused in source.refused})} row(s) refused")
+    if known.repeats:
+        _say(f"{known.repeats} row(s) left out that repeat a meter's time and seq")
     if known.strangers:
         left_out = sum(known.strangers.values())
         _say(f"{left_out} reading(s) of {len(known.strangers)} unregistered meter(s) left out")

@@ -12,10 +12,11 @@ from ingest.session import MqttSession
 from runtime.parts import open_broker, open_database, stop_on_signals
 from runtime.settings import Settings
 from storage.database import Database
-from storage.exceptions import DatabaseUnavailableError
+from storage.exceptions import DatabaseUnavailableError, NotMigratedError
+from storage.migrate import is_migrated
 
 _log = structlog.get_logger(__name__)
-_RETRY_S = 2.0
+_BACKOFF_S = (0.5, 10.0)
 
 
 def run_ingest(settings: Settings) -> None:
@@ -32,13 +33,14 @@ def run_ingest(settings: Settings) -> None:
 
 
 def wait_for_database(database: Database, stop: threading.Event) -> None:
-    """Wait with a line in the log until the database answers, or until told to stop."""
+    """Wait with lines in the log until the database answers and is migrated, or until told to stop."""
+    wait_s, most_s = _BACKOFF_S
     while not stop.is_set():
         try:
-            with database.transaction() as transaction:
-                transaction.row("SELECT 1 AS one")
+            if is_migrated(database):
+                return
+            _log.warning(str(NotMigratedError()), wait_s=wait_s)
         except DatabaseUnavailableError as error:
-            _log.warning("database cannot be reached, trying again", error=str(error), wait_s=_RETRY_S)
-            stop.wait(_RETRY_S)
-        else:
-            return
+            _log.warning("database cannot be reached, trying again", error=str(error), wait_s=wait_s)
+        stop.wait(wait_s)
+        wait_s = min(2 * wait_s, most_s)

@@ -82,8 +82,9 @@ def simulate(
 ) -> SimulationReport:
     """Publish a simulated or recorded history; returns what became of it.
 
-    Raises SimulationError for options that do not fit together or a file that cannot be read.
-    A broker that is not there is no error: the run goes on trying until its time is over.
+    Raises SimulationError for a file that cannot be read, WrongUsage for options that do not fit
+    together. A broker that is not there is waited for until the run's time is over; only then is
+    it an error, like a replay of which nothing was confirmed.
     """
     clock = _wall_clock()
     end_us = _whole_second(options.end, clock())
@@ -111,6 +112,8 @@ def simulate(
             report.complete = report.published >= report.readings
             report.seconds = round(time.monotonic() - began, 3)
             _finish(report, options, say)
+    if not interrupt.is_set():
+        _demand_success(report, options)
     return report
 
 
@@ -213,6 +216,17 @@ def _finish(
             f"acknowledged, {report.confirmed} confirmed, {report.unconfirmed} not confirmed"
         )
     return report
+
+
+def _demand_success(report: SimulationReport, options: SimulateOptions) -> None:
+    """Raise SimulationError for a run that reached nobody."""
+    # Where the broker is there, the meters say at least that they are online.
+    if not report.acknowledged and (report.published or not report.messages):
+        msg = f"no broker took anything at {Address.parse(options.mqtt_url).host}; is it there?"
+        raise SimulationError(msg)
+    if options.replay and report.published and not report.confirmed and options.drain_timeout_s:
+        msg = "nothing was confirmed: does ingest run, and are these meters in its registry?"
+        raise SimulationError(msg)
 
 
 @contextmanager

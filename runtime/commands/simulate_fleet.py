@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from firmware_sim.meter import Telemetry, boot_of, generate
 from firmware_sim.population import Population, build_population
@@ -15,8 +17,12 @@ from firmware_sim.truth import write_truth
 from fleet.registry import read_registry, write_registry
 from fleet.times import to_datetime
 from fleet.wire import is_id
-from runtime.exceptions import RuntimeFailure
+from runtime.exceptions import RuntimeFailure, WrongUsage
 
+if TYPE_CHECKING:
+    from ingest.files import FileReadings
+
+_DEMO = "demo"
 #: How far ahead the present is generated when it is played without a bound.
 _LIVE_HORIZON_S = 86_400.0
 
@@ -31,7 +37,8 @@ class SimulateOptions:
 
     mqtt_url: str
     mqtt_version: int = 5
-    company: str = "demo"
+    #: None: `demo`, or in a replay what the file or a registry says.
+    company: str | None = None
     meters: int = 60
     seed: int = 1
     days: float = 14.0
@@ -63,6 +70,8 @@ class SimulateOptions:
     #: Zone of times without an offset in the replayed file; None for the map's.
     timezone: str | None = None
     registry: Path | None = None
+    #: Asked in a replay for whose meters they are, where neither file nor options say.
+    find_companies: Callable[[], Mapping[str, str]] = dict
     reading_max_age_days: float = 90.0
 
 
@@ -87,7 +96,7 @@ def invented(options: SimulateOptions, end_us: int) -> SpeakingFleet:
             options.seed,
             start=start,
             end=end,
-            company=options.company,
+            company=options.company or _DEMO,
             fault_share=options.fault_share,
         )
     except ValueError as error:
@@ -102,21 +111,20 @@ def invented(options: SimulateOptions, end_us: int) -> SpeakingFleet:
 def recorded(options: SimulateOptions, path: Path, end_us: int, say: Callable[[str], None]) -> SpeakingFleet:
     """Read a file of readings and shift it so that it ends at `end_us`."""
     # Reading files is heavy (Arrow), and a generated fleet does without.
+    from ingest.batch import FUTURE_US  # noqa: PLC0415
     from ingest.files import load_map, read_readings  # noqa: PLC0415
 
     try:
         file_map = load_map(options.replay_map) if options.replay_map else None
-        found = read_readings(path, file_map, options.timezone)
+        latest_us = time.time_ns() // 1000 + FUTURE_US
+        found = read_readings(path, file_map, options.timezone, latest_us=latest_us)
         companies = _companies(options.registry)
     except (OSError, ValueError) as error:
         msg = f"{path} cannot be replayed: {error}"
         raise SimulationError(msg) from error
     if found.refused:
         say(f"{path.name}: {len(found.refused)} values cannot be read, the first in {found.refused[0]}")
-    identities = [
-        Identity(company or companies.get(meter_id) or options.company, meter_id)
-        for meter_id, company in zip(found.meter_ids, found.companies, strict=True)
-    ]
+    identities = _identities(found, companies, options)
     strange = [who for who in identities if not (is_id(who.meter_id) and is_id(who.company))]
     if strange:
         msg = f"{strange[0].company}/{strange[0].meter_id} cannot stand in a topic; map it to another name"
@@ -129,6 +137,30 @@ def recorded(options: SimulateOptions, path: Path, end_us: int, say: Callable[[s
         raise SimulationError(msg)
     _warn_of_age(telemetry, options, end_us, say)
     return SpeakingFleet(path.name, identities, telemetry, int(telemetry.sent_us.min()), end_us)
+
+
+def _identities(
+    found: FileReadings, companies: Mapping[str, str], options: SimulateOptions
+) -> list[Identity]:
+    """Say whose each meter is: by the file, the registry's CSV, the option, or the database.
+
+    Raises WrongUsage where none of them knows.
+    """
+    known = [
+        company or companies.get(meter) or options.company
+        for meter, company in zip(found.meter_ids, found.companies, strict=True)
+    ]
+    if None in known:
+        companies = options.find_companies()
+        known = [name or companies.get(meter) for name, meter in zip(known, found.meter_ids, strict=True)]
+    unknown = [meter for name, meter in zip(known, found.meter_ids, strict=True) if name is None]
+    if unknown:
+        msg = (
+            f"nothing says whose meter {unknown[0]} is ({len(unknown)} such): "
+            "name the registry with --meters-csv, or one --company"
+        )
+        raise WrongUsage(msg)
+    return [Identity(name or "", meter) for name, meter in zip(known, found.meter_ids, strict=True)]
 
 
 def _write_files(population: Population, options: SimulateOptions) -> None:

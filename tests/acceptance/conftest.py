@@ -50,6 +50,12 @@ class Processes:
         """What the commands of this name have said so far."""
         return (self._directory / f"{name}.log").read_text("utf-8", "replace")
 
+    def write(self, name: str, text: str) -> str:
+        """Put a file where the test's other files are; gives its path."""
+        path = self._directory / name
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """SIGKILL: no chance to clean up."""
         process.send_signal(signal.SIGKILL)

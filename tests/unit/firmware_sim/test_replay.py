@@ -61,6 +61,19 @@ def test_a_file_with_numbers_keeps_them():
     assert numbered.boot.tolist() == [3, 3, 2]
 
 
+def test_a_meter_that_lacks_some_numbers_is_numbered_alone():
+    numbered = with_sequence(history(seq=[9, ABSENT, 5], boot=[2, 3, 3]), boot=8)
+
+    assert numbered.seq.tolist() == [1, 2, 9]
+    assert numbered.boot.tolist() == [8, 8, 2]
+
+
+def test_a_repeated_row_is_sent_once():
+    twice = ReadingBatch.concatenate([history(), history()])
+
+    assert with_sequence(twice).seq.tolist() == [1, 2, 1]
+
+
 def test_readings_without_a_measurement_are_left_out():
     batch = ReadingBatch.build(
         meter_key=[0, 0], device_time_us=[HOUR, 2 * HOUR], volume_m3=[np.nan, 7.0], valve=[0, 0]

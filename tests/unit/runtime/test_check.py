@@ -73,6 +73,33 @@ def test_the_time_of_judgement_and_the_zone_are_options(run):
     }
 
 
+def test_a_repeated_row_is_one_reading(run):
+    header, *rows = READINGS.splitlines()
+    numbered = [header + ",seq", *(f"{row},{at}" for at, row in enumerate(rows[:3]))]
+    _, once, _ = run("\n".join(numbered) + "\n")
+    code, found, said = run("\n".join([*numbered, *numbered[1:]]) + "\n")
+    assert (code, found) == (0, once)
+    assert "3 readings of 1 meter(s) checked" in said
+    assert "3 row(s) left out that repeat a meter's time and seq" in said
+
+
+def test_a_repeated_row_confirms_nothing(run):
+    rows = ["m1,2024-01-01 08:00,50,100", "m1,2024-01-01 09:00,50,40", "m1,2024-01-01 10:00,50,200"]
+    _, found, _ = run("meter_id,ts,flow,volume\n" + "\n".join([*rows, *rows]) + "\n")
+    assert {finding["check"] for finding in found} == {"sensor_glitch", "battery_overdue"}
+
+
+def test_a_row_from_the_future_silences_nobody(run):
+    code, found, said = run(READINGS + "m1,2099-01-01 08:00,50,300\n")
+    assert code == 0
+    assert {finding["check"] for finding in found} == {"flow_over_range", "battery_overdue"}
+    assert "line 7, ts: is in the future" in said
+    # A planned history is checked by saying when.
+    _, found, said = run(READINGS + "m1,2099-01-01 08:00,50,300\n", now="2099-01-01T00:00:00Z")
+    assert "is in the future" not in said
+    assert "meter_silent" in {finding["check"] for finding in found}
+
+
 def test_findings_go_to_a_file(run, tmp_path):
     out = tmp_path / "findings.csv"
     code, found, said = run(out=out)
@@ -85,7 +112,7 @@ def test_findings_go_to_a_file(run, tmp_path):
     ("options", "code", "sentence"),
     [
         ({"now": "tomorrow"}, 2, "--now 'tomorrow' is no time"),
-        ({"tz": "Mars"}, 1, "'Mars' is no time zone"),
+        ({"tz": "Mars"}, 2, "'Mars' is no time zone"),
         ({"file_map": Path("nowhere.toml")}, 1, "cannot read the map nowhere.toml"),
         ({"out": Path("no/such/folder/findings.csv")}, 1, "cannot write no/such/folder/findings.csv"),
         ({"readings": "a,b\n1,2\n"}, 1, "no column for meter_id, no column for ts"),
