@@ -39,8 +39,11 @@ class RegistryFile:
     errors: list[RegistryError]
 
 
-def read_registry(lines: Iterable[str]) -> RegistryFile:
-    """Check a registry CSV (header row first); a row with any error yields no meter."""
+def read_registry(lines: Iterable[str], today: date | None = None) -> RegistryFile:
+    """Check a registry CSV (header row first); a row with any error yields no meter.
+
+    `today` is the latest day, anywhere on earth, on which a service can have been done; None for any.
+    """
     reader = csv.DictReader(lines)
     headers = [(name or "").strip().lstrip("\ufeff") for name in reader.fieldnames or []]
     reader.fieldnames = headers
@@ -50,7 +53,7 @@ def read_registry(lines: Iterable[str]) -> RegistryFile:
         return RegistryFile(meters, errors)
     seen: dict[str, int] = {}
     for row in reader:
-        meter, wrong = _read_row(row, reader.line_num)
+        meter, wrong = _read_row(row, reader.line_num, today)
         if meter is not None and meter.meter_id in seen:
             first = seen[meter.meter_id]
             wrong = [
@@ -84,7 +87,9 @@ def _header_errors(headers: list[str]) -> list[RegistryError]:
     return wrong
 
 
-def _read_row(row: dict[str | Any, Any], line: int) -> tuple[Meter | None, list[RegistryError]]:
+def _read_row(
+    row: dict[str | Any, Any], line: int, today: date | None
+) -> tuple[Meter | None, list[RegistryError]]:
     values: dict[str, Any] = {}
     errors = [RegistryError(line, "(end)", "more values than columns")] if None in row else []
     for name in FIELDS:
@@ -98,7 +103,8 @@ def _read_row(row: dict[str | Any, Any], line: int) -> tuple[Meter | None, list[
         except ValueError as reason:
             errors.append(RegistryError(line, name, str(reason)))
     bad = {error.column for error in errors}
-    errors += [RegistryError(line, column, reason) for column, reason in _contradictions(values, bad)]
+    wrong = _contradictions(values, bad) + _not_yet_done(values, today)
+    errors += [RegistryError(line, column, reason) for column, reason in wrong]
     return (None if errors else Meter(**values)), errors
 
 
@@ -113,6 +119,12 @@ def _contradictions(row: dict[str, Any], bad: set[str]) -> list[tuple[str, str]]
     if digits is not None and step is not None and step >= 10.0**digits:
         wrong.append(("register_step", f"{step:g} does not fit a register of {digits} digits"))
     return wrong
+
+
+def _not_yet_done(row: dict[str, Any], today: date | None) -> list[tuple[str, str]]:
+    """Find services that lie in the future; a meter may be registered before it is installed."""
+    done = [(name, row[name]) for name in _SERVICE_DATES if name in row]
+    return [(name, f"{day} lies in the future") for name, day in done if today is not None and day > today]
 
 
 def _text(text: str) -> str:
@@ -201,6 +213,7 @@ def _g_size(text: str) -> str:
 
 
 _G_SIZE = re.compile(r"G[0-9]{1,5}(\.[0-9])?")
+_SERVICE_DATES = ("battery_replaced_on", "battery2_replaced_on", "oil_filled_on")
 _DAYS = _number(1, 36500, whole=True)
 _SMALLEST = 1e-9
 
@@ -219,7 +232,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "interval_s": _number(1, 31 * 86400, whole=True),
     "register_digits": _number(1, 15, whole=True),
     "register_step": _number(_SMALLEST, 1000),
-    **dict.fromkeys(("installed_on", "battery_replaced_on", "battery2_replaced_on", "oil_filled_on"), _date),
+    **dict.fromkeys(("installed_on", *_SERVICE_DATES), _date),
     **dict.fromkeys(("battery_type", "battery2_type"), _battery),
     **dict.fromkeys(("battery_life_days", "battery2_life_days", "oil_interval_days"), _DAYS),
     "oil_volume_at_fill": _number(0, 1e12),

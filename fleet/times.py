@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -10,6 +10,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def to_us(when: datetime) -> int:
     """Count microseconds since 1970 UTC; `when` carries its time zone."""
     return (when - _EPOCH) // timedelta(microseconds=1)
+
+
+def latest_day(time_us: int) -> date:
+    """Give the latest date that it is anywhere on earth at a moment."""
+    return (to_datetime(time_us) + timedelta(hours=14)).date()
 
 
 def to_datetime(time_us: int) -> datetime:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TextIO
 from zoneinfo import ZoneInfo
@@ -21,7 +21,7 @@ from analytics.pipeline import Evaluation
 from fleet.meters import Meter, MeterTable
 from fleet.readings import ReadingBatch
 from fleet.registry import read_registry
-from fleet.times import to_datetime, to_us
+from fleet.times import latest_day, to_datetime, to_us
 from ingest.batch import FUTURE_US
 from ingest.filemap import DEFAULT_TZ, FileError, check_tz
 from ingest.files import FileReadings, load_map, read_readings
@@ -65,9 +65,9 @@ def check(
     except FileError as error:
         return _fail(str(error), _FAILED)
     try:
-        registry = _registry(meters)
-        latest_us = max(time.time_ns() // 1000, now_us or 0) + FUTURE_US
-        source = read_readings(readings, mapping, tz, latest_us=latest_us)
+        present_us = max(time.time_ns() // 1000, now_us or 0)
+        registry = _registry(meters, latest_day(present_us))
+        source = read_readings(readings, mapping, tz, latest_us=present_us + FUTURE_US)
         known = _known(source, registry, readings)
         offset_s = _offset_s(known, now_us, zone)
         result = evaluate_history(known.readings, known.table, now_us, utc_offset_s=offset_s)
@@ -103,10 +103,10 @@ class _Known:
     repeats: int
 
 
-def _registry(path: Path) -> dict[str, Meter]:
+def _registry(path: Path, today: date) -> dict[str, Meter]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
-            registry = read_registry(lines)
+            registry = read_registry(lines, today)
     except OSError as error:
         msg = f"cannot read {path}: {error.strerror or type(error).__name__}"
         raise _CheckFailedError(msg) from error

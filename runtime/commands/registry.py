@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import typer
 
 from fleet.registry import RegistryFile, read_registry
+from fleet.times import latest_day
 from runtime.exceptions import RuntimeFailure
 from runtime.parts import open_database
 from runtime.settings import Settings
@@ -32,7 +34,7 @@ def load_registry(path: Path) -> RegistryFile:
     """Read a registry's CSV and report every bad value on standard error."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
-            found = read_registry(lines)
+            found = read_registry(lines, latest_day(time.time_ns() // 1000))
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{path}: {error}"
         raise RuntimeFailure(msg) from error

@@ -27,6 +27,18 @@ def _with(column: str, value: str) -> str:
     return ",".join(cells.values())
 
 
+def test_a_service_in_the_future_was_not_done_and_a_meter_may_be_planned() -> None:
+    header = HEADER + ",battery_replaced_on,oil_filled_on"
+    row = _with("installed_on", "2027-01-01") + ",2099-01-01,2026-11-25"
+    found = read_registry([header, row], date(2026, 11, 24))
+    assert [str(error) for error in found.errors] == [
+        "line 2, battery_replaced_on: 2099-01-01 lies in the future",
+        "line 2, oil_filled_on: 2026-11-25 lies in the future",
+    ]
+    assert read_registry([header, row], date(2099, 1, 1)).errors == []
+    assert read_registry([header, row]).errors == []
+
+
 def test_a_good_row_becomes_a_meter() -> None:
     (meter,), errors = _read(GOOD)
     assert errors == []
