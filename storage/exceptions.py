@@ -20,8 +20,9 @@ class DatabaseUnavailableError(StorageError):
 class NotMigratedError(StorageError):
     """The database lacks tables or columns that this program needs."""
 
-    def __init__(self) -> None:
-        super().__init__("the database is not migrated, run `meterwarden migrate`")
+    def __init__(self, lacking: str | None = None) -> None:
+        detail = f" ({lacking})" if lacking else ""
+        super().__init__(f"the database is not migrated, run `meterwarden migrate`{detail}")
 
 
 class SerializationError(StorageError):
@@ -57,7 +58,7 @@ def translate_errors() -> Iterator[None]:
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         raise DatabaseUnavailableError(_first_line(error)) from error
     except (psycopg2.errors.UndefinedTable, psycopg2.errors.UndefinedColumn) as error:
-        raise NotMigratedError from error
+        raise NotMigratedError(_first_line(error)) from error
     except PoolTimeoutError as error:
         msg = "every connection of the pool is busy"
         raise DatabaseUnavailableError(msg) from error

@@ -117,3 +117,10 @@ def test_openapi_describes_units_and_problems(client):
     listed = description["paths"]["/api/v1/meters"]["get"]["responses"]["422"]["content"]
     assert list(listed) == ["application/problem+json"]
     assert not any(path.startswith("/meters") for path in description["paths"])
+
+
+def test_a_database_that_is_not_migrated_is_named_without_its_insides(connect, city):
+    with city.database.transaction() as transaction:
+        transaction.execute("ALTER TABLE task RENAME COLUMN due_on TO due_day")
+    body = assert_problem(connect().get("/api/v1/tasks"), 503)
+    assert body["detail"] == "The database is not migrated, run `meterwarden migrate`."
