@@ -1,175 +1,172 @@
-"""From messages to columns: the registry asked, the times checked, the rest refused; pure."""
+"""From messages to columns: the good ones all at once, the others one by one; pure.
+
+Whether a reading can be taken is decided on columns. A message in which anything is unusual (it
+cannot be decoded, says whose it is, lies outside the time window, carries no measurement) is
+looked at closely by `ingest.admission`, which alone decides on refusals.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from fleet.readings import ABSENT, ReadingBatch
-from fleet.wire import NUMBER_FIELDS, VALVES, Topic, parse_topic, status_bits
-from ingest.native_json import Claims, Decoded, WireReading, decode
-from ingest.refusals import Reason, Refusal
+from fleet.readings import ABSENT, MEASUREMENTS, ReadingBatch
+from fleet.wire import NUMBER_FIELDS, VALVES, status_bits
+from ingest.admission import TimeWindow, admit
+from ingest.delivery import Messages
+from ingest.directory import Directory
+from ingest.native_json import DECODE_ERRORS, FAST, WireReading, parse_time_us
+from ingest.refusals import Refusal
 
-#: A meter's clock may be so much ahead.
-FUTURE_US = 10 * 60 * 1_000_000
 _FIELD_NAMES = WireReading.__struct_fields__
 _AT = {name: at for at, name in enumerate(_FIELD_NAMES)}
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """An MQTT message as it was delivered."""
-
-    topic: str
-    payload: bytes
-    qos: int
-    packet_id: int
-    received_us: int
-    #: Number of the connection that delivered it.
-    epoch: int
-
-
-@dataclass(frozen=True, slots=True)
-class DirectoryEntry:
-    """What ingest has to know of a registered meter."""
-
-    meter_key: int
-    company: str
-
-
-@dataclass(frozen=True, slots=True)
-class TimeWindow:
-    """Device times that are taken, microseconds since 1970 UTC."""
-
-    earliest_us: int
-    latest_us: int
-
-    @classmethod
-    def around(cls, now_us: int, max_age_days: int) -> TimeWindow:
-        """Take readings up to `max_age_days` old and up to 10 minutes ahead."""
-        return cls(now_us - max_age_days * 86_400_000_000, now_us + FUTURE_US)
+#: Stands for a time that is none; outside every window.
+_NO_TIME = np.iinfo(np.int64).min
 
 
 @dataclass(slots=True)
 class AssembledBatch:
     """Messages as columns, and what of them was refused."""
 
-    readings: ReadingBatch
-    refusals: list[Refusal]
-    #: (meter_key, boot) -> sequence numbers that this batch commits, refused ones included.
-    sequences: dict[tuple[int, int], list[int]]
-    #: Meters of the sequences: meter_key -> (company, meter_id), for confirming.
-    addresses: dict[int, tuple[str, str]]
-    unknown_fields: int
+    readings: ReadingBatch = field(default_factory=ReadingBatch.empty)
+    refusals: list[Refusal] = field(default_factory=list)
+    #: (meter_key, boot, seq) of refused readings: they are kept, so they leave no gap.
+    refused_sequence: list[tuple[int, int, int]] = field(default_factory=list)
+    unknown_fields: int = 0
 
 
-def assemble(
-    messages: Sequence[Message], directory: Mapping[str, DirectoryEntry], window: TimeWindow
-) -> AssembledBatch:
+def assemble(messages: Messages, directory: Directory, window: TimeWindow) -> AssembledBatch:
     """Decode messages of the topic `telemetry` into one batch."""
-    rows: list[tuple[Any, ...]] = []
-    keys: list[tuple[int, int, int]] = []
-    batch = AssembledBatch(ReadingBatch.empty(), [], defaultdict(list), {}, 0)
-    for message in messages:
-        decoded = decode(message.payload)
-        batch.unknown_fields += decoded.unknown_fields
-        entry = _admit(message, decoded, directory, window)
-        if decoded.refused:
-            batch.refusals.append(_refusal(message, decoded))
-        if entry is not None:
-            _note_sequences(batch, message, entry, decoded)
-            keys += [(entry.meter_key, time_us, message.received_us) for time_us in decoded.times_us]
-            rows += [msgspec.structs.astuple(reading) for _, reading in decoded.readings]
-    batch.readings = _columns(keys, rows)
+    found = _decode(messages, directory)
+    readings = _columns(found.readings, found.owner, messages, directory)
+    doubtful = _doubtful(readings, found.readings, window)
+    closely = sorted({*found.closely, *found.owner[doubtful].tolist()})
+    if len(closely) > len(found.closely):
+        readings = readings.take(~np.isin(found.owner, closely))
+    batch = AssembledBatch(readings)
+    if closely:
+        _look_closely(batch, messages, closely, directory, window)
     return batch
 
 
-def _admit(
-    message: Message, decoded: Decoded, directory: Mapping[str, DirectoryEntry], window: TimeWindow
-) -> DirectoryEntry | None:
-    """Check what the payload alone cannot tell: the topic, the registry, the time.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Decoded:
+    """Readings of the messages that could be decoded at once."""
 
-    Refused readings move from `decoded.readings` to its reasons. Gives the meter, None where the
-    message belongs to no registered one.
-    """
-    topic = parse_topic(message.topic)
-    entry = directory.get(topic.meter_id) if topic else None
-    general: list[Reason] = []
-    if topic is None:
-        general.append(Reason(None, "topic", "is not gas/v1/<company>/<meter>/telemetry"))
-    elif entry is None:
-        general.append(Reason(None, "meter", f"{topic.meter_id} is not registered"))
-    elif entry.company != topic.company:
-        general.append(
-            Reason(None, "company", f"{topic.meter_id} belongs to another company than {topic.company}")
-        )
-    for item, claimed_us, claims in decoded.refused_claims:
-        decoded.reasons += _disagreements(item, claimed_us, claims, topic, window)
-    kept, times = [], []
-    for (item, reading), time_us in zip(decoded.readings, decoded.times_us, strict=True):
-        wrong = _disagreements(item, time_us, reading, topic, window)
-        decoded.reasons += wrong
-        if wrong or general:
-            decoded.refused += 1
-            if reading.boot is not None and reading.seq is not None:
-                decoded.refused_sequence.append((reading.boot, reading.seq))
+    readings: list[WireReading]
+    #: Position of each reading's message.
+    owner: NDArray[np.int64]
+    #: Messages that need a closer look.
+    closely: list[int]
+
+
+def _decode(messages: Messages, directory: Directory) -> _Decoded:
+    readings: list[WireReading] = []
+    owner: list[int] = []
+    closely: list[int] = []
+    route, decode = directory.route, FAST.decode
+    for at, (topic, payload) in enumerate(zip(messages.topics, messages.payloads, strict=True)):
+        if route(topic).entry is None:
+            closely.append(at)
+            continue
+        try:
+            found = decode(payload)
+        except DECODE_ERRORS:
+            closely.append(at)
+            continue
+        if isinstance(found, WireReading):
+            readings.append(found)
+            owner.append(at)
+        elif found:
+            readings += found
+            owner += [at] * len(found)
         else:
-            kept.append((item, reading))
-            times.append(time_us)
-    # By reading, and within one in the order found.
-    decoded.reasons.sort(key=lambda reason: -1 if reason.item is None else reason.item)
-    decoded.reasons[:0] = general
-    decoded.readings, decoded.times_us = kept, times
-    return None if general else entry
+            closely.append(at)
+    return _Decoded(readings, np.array(owner, dtype=np.int64), closely)
 
 
-def _disagreements(
-    item: int, time_us: int | None, claims: WireReading | Claims, topic: Topic | None, window: TimeWindow
-) -> list[Reason]:
-    wrong = []
-    if time_us is not None and not window.earliest_us <= time_us <= window.latest_us:
-        side = "older than accepted" if time_us < window.earliest_us else "in the future"
-        wrong.append(Reason(item, "ts", f"is {side}"))
-    if topic is not None:
-        names = ("meter", "meter_id")
-        other = [name for name in names if getattr(claims, name) not in (None, topic.meter_id)]
-        wrong += [Reason(item, name, "disagrees with the topic") for name in other]
-        if claims.company not in (None, topic.company):
-            wrong.append(Reason(item, "company", "disagrees with the topic"))
-    return wrong
+def _doubtful(batch: ReadingBatch, readings: Sequence[WireReading], window: TimeWindow) -> NDArray[np.bool_]:
+    """Mark readings that cannot be taken without a closer look."""
+    time_us = batch.device_time_us
+    doubtful = (time_us < window.earliest_us) | (time_us > window.latest_us)
+    empty = (batch.valve == ABSENT) & (batch.status_bits == ABSENT)
+    for name in MEASUREMENTS:
+        if not empty.any():
+            break
+        empty &= np.isnan(getattr(batch, name))
+    doubtful |= empty
+    claims = [
+        at
+        for at, r in enumerate(readings)
+        if r.meter is not None or r.meter_id is not None or r.company is not None
+    ]
+    doubtful[claims] = True
+    return doubtful
 
 
-def _refusal(message: Message, decoded: Decoded) -> Refusal:
-    return Refusal(
-        message.topic, message.payload, message.received_us, decoded.refused, tuple(decoded.reasons)
-    )
+def _look_closely(
+    batch: AssembledBatch, messages: Messages, closely: list[int], directory: Directory, window: TimeWindow
+) -> None:
+    """Add what can be taken of unusual messages, and refuse the rest."""
+    readings: list[WireReading] = []
+    owner: list[int] = []
+    for at in closely:
+        route = directory.route(messages.topics[at])
+        admitted = admit(messages.payloads[at], messages.received_us[at], route, window)
+        readings += admitted.readings
+        owner += [at] * len(admitted.readings)
+        batch.unknown_fields += admitted.unknown_fields
+        if admitted.refusal is not None:
+            batch.refusals.append(admitted.refusal)
+        if route.entry is not None:
+            key = route.entry.meter_key
+            batch.refused_sequence += [(key, boot, seq) for boot, seq in admitted.refused_sequence]
+    taken = _columns(readings, np.array(owner, dtype=np.int64), messages, directory)
+    batch.readings = ReadingBatch.concatenate([batch.readings, taken])
 
 
-def _note_sequences(batch: AssembledBatch, message: Message, entry: DirectoryEntry, decoded: Decoded) -> None:
-    _, _, company, meter_id, _ = message.topic.split("/")
-    taken = ((r.boot, r.seq) for _, r in decoded.readings)
-    for boot, seq in chain(taken, decoded.refused_sequence):
-        if boot is not None and seq is not None:
-            batch.sequences[entry.meter_key, boot].append(seq)
-            batch.addresses[entry.meter_key] = (company, meter_id)
-
-
-def _columns(keys: list[tuple[int, int, int]], rows: list[tuple[Any, ...]]) -> ReadingBatch:
-    if not rows:
+def _columns(
+    readings: Sequence[WireReading], owner: NDArray[np.int64], messages: Messages, directory: Directory
+) -> ReadingBatch:
+    if not readings:
         return ReadingBatch.empty()
-    by_field = list(zip(*rows, strict=True))
+    by_field = list(zip(*map(msgspec.structs.astuple, readings), strict=True))
     columns: dict[str, Any] = {
-        column: np.array(by_field[_AT[name]], dtype=np.float64) for name, column in NUMBER_FIELDS.items()
+        column: _numbers(by_field[_AT[name]]) for name, column in NUMBER_FIELDS.items()
     }
-    columns.update(zip(("meter_key", "device_time_us", "received_us"), zip(*keys, strict=True), strict=True))
     for name in ("seq", "boot"):
-        columns[name] = [ABSENT if value is None else value for value in by_field[_AT[name]]]
-    columns["valve"] = [ABSENT if v is None else VALVES.index(v) for v in by_field[_AT["valve"]]]
-    columns["status_bits"] = [ABSENT if v is None else status_bits(v) for v in by_field[_AT["status"]]]
-    return ReadingBatch.build(len(rows), **columns)
+        columns[name] = _optional(by_field[_AT[name]])
+    columns["valve"] = _optional(by_field[_AT["valve"]], VALVES.index)
+    columns["status_bits"] = _optional(by_field[_AT["status"]], status_bits)
+    columns["device_time_us"] = _times_us(by_field[_AT["ts"]])
+    entries = [directory.route(messages.topics[at]).entry for at in owner.tolist()]
+    columns["meter_key"] = [ABSENT if entry is None else entry.meter_key for entry in entries]
+    columns["received_us"] = np.array(messages.received_us, dtype=np.int64)[owner]
+    return ReadingBatch.build(len(readings), **columns)
+
+
+def _numbers(values: tuple[Any, ...]) -> NDArray[np.float64] | None:
+    """Make a column of numbers, NaN for None; None where nobody reports it."""
+    return None if values.count(None) == len(values) else np.array(values, dtype=np.float64)
+
+
+def _optional(values: tuple[Any, ...], convert: Any = int) -> NDArray[np.int64] | None:
+    """Make a column of whole numbers, ABSENT for None; None where nobody reports it."""
+    absent = values.count(None)
+    if absent == len(values):
+        return None
+    if absent == 0 and convert is int:
+        return np.array(values, dtype=np.int64)
+    return np.array([ABSENT if value is None else convert(value) for value in values], dtype=np.int64)
+
+
+def _times_us(values: tuple[Any, ...]) -> NDArray[np.int64]:
+    times = [ts * 1000 if ts.__class__ is int else parse_time_us(ts) for ts in values]
+    if None in times:
+        times = [_NO_TIME if time_us is None else time_us for time_us in times]
+    return np.array(times, dtype=np.int64)

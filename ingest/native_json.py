@@ -80,14 +80,16 @@ class Decoded:
     unknown_fields: int = 0
 
 
-_FAST = msgspec.json.Decoder(WireReading | list[WireReading])
+FAST = msgspec.json.Decoder(WireReading | list[WireReading])
+#: What `FAST.decode` may raise.
+DECODE_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def decode(payload: bytes) -> Decoded:
     """Decode a payload of the topic `telemetry`."""
     try:
-        found = _FAST.decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        found = FAST.decode(payload)
+    except DECODE_ERRORS:
         return _decode_leniently(payload)
     readings = found if isinstance(found, list) else [found]
     decoded = Decoded()

@@ -17,7 +17,8 @@ WHERE meter_key = ANY(%(meter_keys)s) ORDER BY meter_key, boot, seq_from
 
 -- ingest_progress_upsert --
 -- Writes how far boots are committed.
-INSERT INTO meter_sequence (meter_key, boot, committed_through, highest) VALUES %s
+INSERT INTO meter_sequence (meter_key, boot, committed_through, highest)
+SELECT * FROM unnest(%(meter_keys)s::integer[], %(boots)s::bigint[], %(through)s::bigint[], %(highest)s::bigint[])
 ON CONFLICT (meter_key, boot) DO UPDATE
 SET committed_through = excluded.committed_through, highest = excluded.highest
 
@@ -34,7 +35,9 @@ INSERT INTO sequence_gap (meter_key, boot, seq_from, seq_to, found_at) VALUES %s
 -- ingest_dirty_work_insert --
 -- Leaves word for the engine: which meters have new readings, and since when.
 INSERT INTO dirty_work (created_at, meter_keys, since)
-VALUES (%(created_at)s, %(meter_keys)s::integer[], %(since)s::timestamptz[])
+SELECT %(created_at)s, %(meter_keys)s::integer[],
+    array_agg(timestamptz 'epoch' + new.us * interval '1 microsecond' ORDER BY new.at)
+FROM unnest(%(since_us)s::bigint[]) WITH ORDINALITY AS new (us, at)
 
 -- ingest_status_upsert --
 -- Stores what meters say of themselves.

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Number of the meter, and of its start.
+Boot = tuple[int, int]
 
 #: Sequence numbers of a boot begin here at the latest; a meter may begin with 0.
 FIRST_SEQ = 1
@@ -21,6 +27,37 @@ class Progress:
     def committed_through(self) -> int:
         """All of the boot up to this number is committed."""
         return self.gaps[0][0] - 1 if self.gaps else self.highest
+
+
+_NOTHING = Progress()
+
+
+def advance_all(
+    before: Mapping[Boot, Progress],
+    meter_key: NDArray[np.integer],
+    boot: NDArray[np.int64],
+    seq: NDArray[np.int64],
+) -> dict[Boot, Progress]:
+    """Note newly committed sequence numbers of many boots, arrays of shape (n,); gives those touched."""
+    if len(seq) == 0:
+        return {}
+    order = np.lexsort((seq, boot, meter_key))
+    meter_key, boot, seq = meter_key[order], boot[order], seq[order]
+    new_boot = np.append(True, (np.diff(meter_key) != 0) | (np.diff(boot) != 0))
+    fresh = new_boot | np.append(True, np.diff(seq) != 0)
+    heads = np.flatnonzero(new_boot)
+    ends = np.append(heads[1:], len(seq))
+    first, last = seq[heads], seq[ends - 1]
+    unbroken = last - first + 1 == np.add.reduceat(fresh, heads, dtype=np.int64)
+    runs = (meter_key[heads], boot[heads], first, last, unbroken, heads, ends)
+    after: dict[Boot, Progress] = {}
+    for key, number, low, high, whole, head, end in zip(*(run.tolist() for run in runs), strict=True):
+        progress = before.get((key, number), _NOTHING)
+        if whole and low == progress.highest + 1:
+            after[key, number] = Progress(high, progress.gaps)
+        else:
+            after[key, number] = advance(progress, seq[head:end].tolist())
+    return after
 
 
 def advance(progress: Progress, seqs: Iterable[int]) -> Progress:

@@ -13,12 +13,15 @@ from datetime import datetime
 import structlog
 
 from fleet.times import to_datetime
-from fleet.wire import parse_topic
-from ingest.batch import AssembledBatch, DirectoryEntry, Message, TimeWindow, assemble
+from ingest.admission import TimeWindow
+from ingest.batch import AssembledBatch, assemble
+from ingest.confirming import Confirmer
+from ingest.delivery import Delivery, Messages
+from ingest.directory import Directory
 from ingest.exceptions import IdentityLostError
 from ingest.refusals import Reason, Refusal
 from ingest.session import MqttSession
-from ingest.status import StatusChange, decode_status
+from ingest.status import StatusChange, WireStatus, decode_status
 from ingest.writer import BatchWriter, Committed
 from storage.database import Database
 from storage.exceptions import DatabaseUnavailableError, RejectedDataError
@@ -28,7 +31,8 @@ from storage.partitions import ensure_partitions
 _log = structlog.get_logger(__name__)
 _SQL = load_queries("ingest")
 
-_MOST_MESSAGES = 5000
+#: Many readings to a commit make it cheap; more than this would make it slow to come.
+_MOST_MESSAGES = 20_000
 _WAIT_S = 0.2
 _HEARTBEAT_S = 2.0
 _DIRECTORY_S = 10.0
@@ -63,7 +67,8 @@ class IngestService:
         self._clock_us = clock_us
         self._is_ours = is_ours
         self._writer = BatchWriter(database)
-        self._directory: dict[str, DirectoryEntry] = {}
+        self._confirmer = Confirmer()
+        self._directory = Directory()
         self._directory_read_us = 0
         self._beat_us = 0
         self._partitions_on: object = None
@@ -75,27 +80,32 @@ class IngestService:
         self._persist(self._prepare, stop)
         self._session.start()
         while not stop.is_set():
-            messages = self._session.take(_MOST_MESSAGES, _WAIT_S)
+            deliveries = self._session.take(_MOST_MESSAGES, _WAIT_S)
             self._persist(self._prepare, stop)
-            if messages:
-                self._persist(lambda batch=messages: self.handle(batch), stop)  # type: ignore[misc]
+            if deliveries:
+                self._persist(lambda batch=deliveries: self.handle(batch), stop)  # type: ignore[misc]
+            else:
+                self._confirm()
+        self._confirm(at_once=True)
         self._session.stop()
 
-    def handle(self, messages: Sequence[Message]) -> None:
+    def handle(self, deliveries: Sequence[Delivery]) -> None:
         """Commit messages, then acknowledge them and confirm what is committed."""
+        messages = Messages.of(deliveries)
         committed = self._commit(messages)
-        self._session.acknowledge(messages)
+        self._session.acknowledge(deliveries)
         for part in committed:
-            self._session.confirm(part.confirmations)
-            self.figures.update(
-                readings=part.inserted,
-                duplicates=part.duplicates,
-                refused=part.refused,
-                confirms=len(part.confirmations),
-            )
+            self._confirmer.note(part.confirmations)
+            self.figures.update(readings=part.inserted, duplicates=part.duplicates, refused=part.refused)
+        self._confirm()
         self.figures.update(messages=len(messages), batches=1)
 
-    def _commit(self, messages: Sequence[Message]) -> list[Committed]:
+    def _confirm(self, *, at_once: bool = False) -> None:
+        words = self._confirmer.take(self._clock_us(), self._directory.addresses, at_once=at_once)
+        self._session.publish(words)
+        self.figures.update(confirms=len(words))
+
+    def _commit(self, messages: Messages) -> list[Committed]:
         """Commit all at once; where the database refuses, halve until the one at fault stands alone."""
         batch, status = self._assemble(messages)
         try:
@@ -103,53 +113,58 @@ class IngestService:
         except RejectedDataError as error:
             if len(messages) > 1:
                 half = len(messages) // 2
-                return self._commit(messages[:half]) + self._commit(messages[half:])
-            topic, why = messages[0].topic, str(error)
+                first, second = range(half), range(half, len(messages))
+                return self._commit(messages.take(first)) + self._commit(messages.take(second))
+            topic, why = self._directory.route(messages.topics[0]).text, str(error)
             _log.error("a message cannot be stored, it is refused", topic=topic, error=why)
-            return [self._write(_refused_whole(messages[0], f"database: {error}"), [])]
+            reason = Reason(None, "payload", f"database: {error}")
+            refusal = Refusal(topic, messages.payloads[0], messages.received_us[0], 1, (reason,))
+            return [self._write(AssembledBatch(refusals=[refusal]), [])]
 
     def _write(self, batch: AssembledBatch, status: Sequence[StatusChange]) -> Committed:
         return self._writer.write(batch, status, to_datetime(self._clock_us()))
 
-    def _assemble(self, messages: Sequence[Message]) -> tuple[AssembledBatch, list[StatusChange]]:
+    def _assemble(self, messages: Messages) -> tuple[AssembledBatch, list[StatusChange]]:
         now_us = self._clock_us()
         self._refresh_directory(messages, now_us)
-        is_status = [message.topic.endswith("/status") for message in messages]
-        telemetry = [m for m, status in zip(messages, is_status, strict=True) if not status]
-        window = TimeWindow.around(now_us, self._options.max_age_days)
-        batch = assemble(telemetry, self._directory, window)
+        is_status = [topic.endswith(b"/status") for topic in messages.topics]
+        others = [at for at, status in enumerate(is_status) if status]
+        telemetry = messages
+        if others:
+            telemetry = messages.take([at for at, status in enumerate(is_status) if not status])
+        batch = assemble(telemetry, self._directory, TimeWindow.around(now_us, self._options.max_age_days))
         self.figures.update(unknown_fields=batch.unknown_fields)
         changes = []
-        for message in (m for m, status in zip(messages, is_status, strict=True) if status):
-            found = self._status_change(message)
+        for at in others:
+            found = self._status_change(messages, at)
             if isinstance(found, StatusChange):
                 changes.append(found)
             else:
-                batch.refusals.append(
-                    Refusal(message.topic, message.payload, message.received_us, 1, (found,))
-                )
+                batch.refusals.append(found)
         return batch, changes
 
-    def _status_change(self, message: Message) -> StatusChange | Reason:
-        topic = parse_topic(message.topic)
-        entry = self._directory.get(topic.meter_id) if topic else None
-        if topic is None or entry is None or entry.company != topic.company:
-            return Reason(None, "meter", "is not registered under this topic")
-        status = decode_status(message.payload)
-        if isinstance(status, Reason):
-            return status
-        return StatusChange(entry.meter_key, status.online, status.boot, status.firmware, message.received_us)
+    def _status_change(self, messages: Messages, at: int) -> StatusChange | Refusal:
+        route, received_us = self._directory.route(messages.topics[at]), messages.received_us[at]
+        payload, reasons = messages.payloads[at], route.reasons
+        if route.entry is not None:
+            found = decode_status(payload)
+            if isinstance(found, WireStatus):
+                key = route.entry.meter_key
+                return StatusChange(key, found.online, found.boot, found.firmware, received_us)
+            reasons = (found,)
+        return Refusal(route.text, payload, received_us, 1, reasons)
 
-    def _refresh_directory(self, messages: Sequence[Message], now_us: int) -> None:
+    def _refresh_directory(self, messages: Messages, now_us: int) -> None:
         age_s = (now_us - self._directory_read_us) / 1e6
         missed = age_s > _DIRECTORY_MISS_S and any(
-            topic is not None and topic.meter_id not in self._directory
-            for topic in (parse_topic(message.topic) for message in messages)
+            self._directory.route(topic).is_unknown for topic in set(messages.topics)
         )
         if missed or age_s > _DIRECTORY_S:
             with self._database.transaction() as transaction:
                 rows = transaction.rows(_SQL["ingest_directory"])
-            self._directory = {r["meter_id"]: DirectoryEntry(r["meter_key"], r["company"]) for r in rows}
+            self._directory = self._directory.updated(
+                (row["meter_id"], row["meter_key"], row["company"]) for row in rows
+            )
             self._directory_read_us = now_us
 
     def _prepare(self) -> None:
@@ -193,13 +208,3 @@ class IngestService:
                 wait_s = min(wait_s * 2, most_s)
             else:
                 return
-
-
-def _refused_whole(message: Message, reason: str) -> AssembledBatch:
-    empty = assemble([], {}, TimeWindow(0, 0))
-    empty.refusals.append(_refusal(message, Reason(None, "payload", reason)))
-    return empty
-
-
-def _refusal(message: Message, reason: Reason) -> Refusal:
-    return Refusal(message.topic, message.payload, message.received_us, 1, (reason,))

@@ -14,17 +14,17 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import msgspec
-import paho.mqtt.client as mqtt
 import structlog
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from fleet.wire import ROOT, topic
-from ingest.batch import Message
+from fleet.wire import ROOT
+from ingest.confirming import Outgoing
+from ingest.delivery import Delivery
 from ingest.exceptions import SessionLostError
-from ingest.writer import Confirmation
+from ingest.paho_bulk import BulkClient, is_supported
+from ingest.paho_plain import PlainClient
 
 _log = structlog.get_logger(__name__)
 
@@ -34,15 +34,23 @@ _SESSION_EXPIRY_S = 7 * 86400
 _RECEIVE_MAXIMUM = 65535
 _KEEPALIVE_S = 30
 _RECONNECT_MIN_S, _RECONNECT_MAX_S = 1, 30
+#: More than this is left in the socket, so that large messages cannot fill the memory.
+_MOST_WAITING_BYTES = 64 * 1024 * 1024
 
 
 class MqttSession:
     """One persistent session on a broker, MQTT 5 or 3.1.1."""
 
-    def __init__(self, url: str, client_id: str, *, v5: bool = True) -> None:
+    def __init__(self, url: str, client_id: str, *, v5: bool = True, bulk: bool | None = None) -> None:
+        """Prepare a session; `bulk` says how messages are read, None for the fast way where it works."""
         self._url = urlsplit(url)
+        self._bulk = is_supported() if bulk is None else bulk
+        if bulk is None and not self._bulk:
+            _log.warning("messages are read one by one: this paho has other insides than known")
         self._protocol = MQTTProtocolVersion.MQTTv5 if v5 else MQTTProtocolVersion.MQTTv311
-        self._queue: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Delivery] = queue.SimpleQueue()
+        #: Two counters each, because each belongs to one thread.
+        self._delivered = self._delivered_bytes = self._taken = self._taken_bytes = 0
         self._lock = threading.Lock()
         #: Counts connections; an acknowledgement of an older one must not reach the broker,
         #: which may have given the packet id to another message.
@@ -64,7 +72,7 @@ class MqttSession:
     @property
     def backlog(self) -> int:
         """Messages delivered and not taken yet."""
-        return self._queue.qsize()
+        return self._delivered - self._taken
 
     def start(self) -> None:
         """Begin to connect; goes on trying with backoff for as long as it takes."""
@@ -80,36 +88,42 @@ class MqttSession:
         self._client.loop_start()
         self._started = True
 
-    def take(self, most: int, timeout_s: float) -> list[Message]:
-        """Take what was delivered, in order; waits up to `timeout_s` for the first message.
+    def take(self, most: int, timeout_s: float) -> list[Delivery]:
+        """Take what was delivered, in order, about `most` messages; waits up to `timeout_s` for the first.
 
         Raises SessionLostError where paho's thread has died.
         """
         if self._started and not self._thread_lives():
             msg = "the thread that speaks MQTT died"
             raise SessionLostError(msg)
-        messages: list[Message] = []
+        deliveries: list[Delivery] = []
+        count = 0
         with suppress(queue.Empty):
-            messages.append(self._queue.get(timeout=timeout_s))
-            while len(messages) < most:
-                messages.append(self._queue.get_nowait())
-        return messages
+            deliveries.append(self._queue.get(timeout=timeout_s))
+            count = len(deliveries[0])
+            while count < most:
+                deliveries.append(self._queue.get_nowait())
+                count += len(deliveries[-1])
+        self._taken += count
+        self._taken_bytes += sum(delivery.size_bytes for delivery in deliveries)
+        return deliveries
 
-    def acknowledge(self, messages: Sequence[Message]) -> int:
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> int:
         """Acknowledge in order of receipt what this very connection delivered; gives how many."""
-        sent = 0
         with self._lock:
-            for message in messages:
-                if message.qos and self._up and message.epoch == self._epoch:
-                    self._client.ack(message.packet_id, message.qos)
-                    sent += 1
-        return sent
+            if not self._up:
+                return 0
+            current = [part.packet_ids for part in deliveries if part.epoch == self._epoch]
+            packet_ids = [packet_id for part in current for packet_id in part if packet_id]
+            if packet_ids:
+                self._client.acknowledge_all(packet_ids)
+            return len(packet_ids)
 
-    def confirm(self, confirmations: Sequence[Confirmation]) -> None:
-        """Tell meters what is committed. QoS 0: a lost one is made good by the next."""
-        for item in confirmations:
-            payload = msgspec.json.encode({"boot": item.boot, "seq": item.seq})
-            self._client.publish(topic(item.company, item.meter_id, "confirm"), payload, qos=0)
+    def publish(self, messages: Sequence[Outgoing]) -> None:
+        """Tell meters something. QoS 0: a lost word is made good by the next."""
+        with self._lock:
+            if self._up and messages:
+                self._client.publish_all(messages)
 
     def stop(self) -> None:
         """Close the connection; the broker keeps the session."""
@@ -117,10 +131,13 @@ class MqttSession:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def _make_client(self, client_id: str) -> mqtt.Client:
+    def _make_client(self, client_id: str) -> BulkClient | PlainClient:
         v5 = self._protocol == MQTTProtocolVersion.MQTTv5
         session: dict[str, Any] = {} if v5 else {"clean_session": False}
-        client = mqtt.Client(
+        kind = BulkClient if self._bulk else PlainClient
+        client = kind(
+            self._deliver,
+            self._is_full,
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
             protocol=self._protocol,
@@ -135,7 +152,6 @@ class MqttSession:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_connect_fail = self._on_connect_fail
-        client.on_message = self._on_message
         return client
 
     def _thread_lives(self) -> bool:
@@ -167,11 +183,11 @@ class MqttSession:
     def _on_connect_fail(self, _client: object, _userdata: object) -> None:
         _log.warning("broker cannot be reached, trying again", host=self._url.hostname, port=self._url.port)
 
-    def _on_message(self, _client: object, _userdata: object, message: mqtt.MQTTMessage) -> None:
-        try:
-            name = message.topic
-        except UnicodeDecodeError:
-            name = message._topic.decode("utf-8", "backslashreplace")  # noqa: SLF001 (no other way)
-        received_us = time.time_ns() // 1000
-        payload = bytes(message.payload)
-        self._queue.put(Message(name, payload, message.qos, message.mid, received_us, self._epoch))
+    def _deliver(self, topics: list[bytes], payloads: list[bytes], packet_ids: list[int]) -> None:
+        delivery = Delivery(self._epoch, time.time_ns() // 1000, topics, payloads, packet_ids)
+        self._delivered += len(delivery)
+        self._delivered_bytes += delivery.size_bytes
+        self._queue.put(delivery)
+
+    def _is_full(self) -> bool:
+        return self._delivered_bytes - self._taken_bytes > _MOST_WAITING_BYTES

@@ -9,12 +9,14 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fleet.readings import ReadingBatch
+from fleet.readings import ABSENT, ReadingBatch
 from fleet.times import to_datetime
 from ingest.batch import AssembledBatch
+from ingest.confirming import Confirmation
 from ingest.refusals import Refusal
-from ingest.sequence import Progress, advance
+from ingest.sequence import Boot, Progress, advance_all
 from ingest.status import StatusChange
 from storage.database import Database, Transaction
 from storage.exceptions import StorageError
@@ -22,18 +24,6 @@ from storage.named_sql import load_queries
 from storage.readings import write_readings
 
 _SQL = load_queries("ingest")
-
-Boot = tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmation:
-    """All readings of a boot of a meter up to `seq` are committed."""
-
-    company: str
-    meter_id: str
-    boot: int
-    seq: int
 
 
 @dataclass(slots=True)
@@ -75,7 +65,7 @@ class BatchWriter:
         with self._database.transaction() as transaction:
             written = write_readings(transaction, batch.readings)
             _insert_refusals(transaction, batch.refusals)
-            advanced = self._advance(transaction, batch.sequences, now)
+            advanced = self._advance(transaction, batch, now)
             _upsert_status(transaction, status)
             if written.inserted:
                 _leave_dirty_work(transaction, batch.readings, now)
@@ -85,18 +75,19 @@ class BatchWriter:
             duplicates=written.duplicates,
             refused=sum(refusal.readings for refusal in batch.refusals),
             confirmations=[
-                Confirmation(*batch.addresses[key], boot, progress.committed_through)
+                Confirmation(key, boot, progress.committed_through)
                 for (key, boot), progress in advanced.items()
             ],
         )
 
     def _advance(
-        self, transaction: Transaction, sequences: Mapping[Boot, Sequence[int]], now: datetime
+        self, transaction: Transaction, batch: AssembledBatch, now: datetime
     ) -> dict[Boot, Progress]:
-        self._load(transaction, {key for key, _ in sequences} - self._loaded)
-        before = {boot: self._progress.get(boot, Progress()) for boot in sequences}
-        after = {boot: advance(before[boot], seqs) for boot, seqs in sequences.items()}
-        _write_progress(transaction, {b: p for b, p in after.items() if p != self._progress.get(b)})
+        keys, boots, seqs = _numbered(batch)
+        self._load(transaction, {*np.unique(keys).tolist()} - self._loaded)
+        after = advance_all(self._progress, keys, boots, seqs)
+        before = {boot: self._progress.get(boot) for boot in after}
+        _write_progress(transaction, {b: p for b, p in after.items() if p != before[b]})
         _write_gaps(transaction, before, after, now)
         return after
 
@@ -113,21 +104,46 @@ class BatchWriter:
         self._loaded |= meter_keys
 
 
-def _write_progress(transaction: Transaction, changed: Mapping[Boot, Progress]) -> None:
-    rows = [
-        {"key": key, "boot": boot, "through": progress.committed_through, "highest": progress.highest}
-        for (key, boot), progress in sorted(changed.items())
-    ]
-    transaction.execute_many(
-        _SQL["ingest_progress_upsert"], rows, "(%(key)s, %(boot)s, %(through)s, %(highest)s)"
+def _numbered(batch: AssembledBatch) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Give meter, boot and number of all readings that have a number, refused ones included."""
+    readings = batch.readings
+    rows = np.flatnonzero((readings.boot != ABSENT) & (readings.seq != ABSENT))
+    refused = np.array(batch.refused_sequence, dtype=np.int64).reshape(-1, 3)
+    return (
+        np.concatenate([readings.meter_key[rows].astype(np.int64), refused[:, 0]]),
+        np.concatenate([readings.boot[rows], refused[:, 1]]),
+        np.concatenate([readings.seq[rows], refused[:, 2]]),
     )
 
 
+def _write_progress(transaction: Transaction, changed: Mapping[Boot, Progress]) -> None:
+    if not changed:
+        return
+    # In one order everywhere, so that two processes do not wait for each other.
+    rows = sorted(changed.items())
+    columns = {
+        "meter_keys": [key for (key, _), _ in rows],
+        "boots": [boot for (_, boot), _ in rows],
+        "through": [progress.committed_through for _, progress in rows],
+        "highest": [progress.highest for _, progress in rows],
+    }
+    transaction.execute(_SQL["ingest_progress_upsert"], columns)
+
+
 def _write_gaps(
-    transaction: Transaction, before: Mapping[Boot, Progress], after: Mapping[Boot, Progress], now: datetime
+    transaction: Transaction,
+    before: Mapping[Boot, Progress | None],
+    after: Mapping[Boot, Progress],
+    now: datetime,
 ) -> None:
-    gone = [(*boot, *gap) for boot in after for gap in set(before[boot].gaps) - set(after[boot].gaps)]
-    new = [(*boot, *gap) for boot in after for gap in set(after[boot].gaps) - set(before[boot].gaps)]
+    gone: list[tuple[int, int, int, int]] = []
+    new: list[tuple[int, int, int, int]] = []
+    for boot, progress in after.items():
+        known = before[boot]
+        old_gaps = known.gaps if known else ()
+        if old_gaps != progress.gaps:
+            gone += [(*boot, *gap) for gap in set(old_gaps) - set(progress.gaps)]
+            new += [(*boot, *gap) for gap in set(progress.gaps) - set(old_gaps)]
     if gone:
         keys, boots, firsts, _ = (list(column) for column in zip(*gone, strict=True))
         transaction.execute(
@@ -165,12 +181,12 @@ def _upsert_status(transaction: Transaction, changes: Sequence[StatusChange]) ->
 
 
 def _leave_dirty_work(transaction: Transaction, readings: ReadingBatch, now: datetime) -> None:
-    meters, at = np.unique(readings.meter_key, return_inverse=True)
-    since = np.full(len(meters), np.iinfo(np.int64).max)
-    np.minimum.at(since, at, readings.device_time_us)
+    order = np.lexsort((readings.device_time_us, readings.meter_key))
+    keys = readings.meter_key[order]
+    heads = np.flatnonzero(np.append(True, np.diff(keys) != 0))
     work = {
         "created_at": now,
-        "meter_keys": meters.tolist(),
-        "since": [to_datetime(int(us)) for us in since],
+        "meter_keys": keys[heads].tolist(),
+        "since_us": readings.device_time_us[order][heads].tolist(),
     }
     transaction.execute(_SQL["ingest_dirty_work_insert"], work)

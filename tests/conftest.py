@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -137,19 +137,45 @@ def embedded_broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
 @pytest.fixture
 def mosquitto_url(tmp_path: Path) -> Iterator[str]:
     """Debian's Mosquitto with the settings that the documentation asks for."""
+    port = free_port()
+    with _mosquitto(tmp_path, f"listener {port} 127.0.0.1\n", port):
+        yield f"mqtt://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def tls_broker(tmp_path: Path) -> Iterator[tuple[str, str, Path]]:
+    """Mosquitto with a plain and a TLS listener; gives both URLs, and the certificate to trust."""
+    if shutil.which("openssl") is None:
+        missing_part("openssl")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+         "-keyout", str(key), "-out", str(certificate), "-days", "2", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    plain, tls = free_port(), free_port()
+    listeners = (
+        f"listener {plain} 127.0.0.1\nlistener {tls} 127.0.0.1\ncertfile {certificate}\nkeyfile {key}\n"
+    )
+    with _mosquitto(tmp_path, listeners, tls):
+        yield f"mqtt://127.0.0.1:{plain}", f"mqtts://localhost:{tls}", certificate
+
+
+@contextmanager
+def _mosquitto(directory: Path, listeners: str, port: int) -> Iterator[None]:
     binary = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if binary is None:
         missing_part("mosquitto")
-    port = free_port()
-    config = tmp_path / "mosquitto.conf"
+    config = directory / "mosquitto.conf"
     config.write_text(
-        f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\n"
-        f"max_queued_messages 0\npersistence true\npersistence_location {tmp_path}/\nuser root\n",
+        f"{listeners}allow_anonymous true\nmax_inflight_messages 0\n"
+        f"max_queued_messages 0\npersistence true\npersistence_location {directory}/\nuser root\n",
         encoding="utf-8",
     )
     with subprocess.Popen([str(binary), "-c", str(config)], stderr=subprocess.DEVNULL) as process:
         _wait_for_port(port)
-        yield f"mqtt://127.0.0.1:{port}"
+        yield
         process.terminate()
 
 

@@ -22,7 +22,7 @@ from fleet.meters import Meter, MeterTable
 from fleet.readings import ReadingBatch
 from fleet.registry import read_registry
 from fleet.times import latest_day, to_datetime, to_us
-from ingest.batch import FUTURE_US
+from ingest.admission import FUTURE_US
 from ingest.filemap import DEFAULT_TZ, FileError, check_tz
 from ingest.files import FileReadings, load_map, read_readings
 from runtime.exceptions import RuntimeFailure

@@ -111,7 +111,7 @@ def invented(options: SimulateOptions, end_us: int) -> SpeakingFleet:
 def recorded(options: SimulateOptions, path: Path, end_us: int, say: Callable[[str], None]) -> SpeakingFleet:
     """Read a file of readings and shift it so that it ends at `end_us`."""
     # Reading files is heavy (Arrow), and a generated fleet does without.
-    from ingest.batch import FUTURE_US  # noqa: PLC0415
+    from ingest.admission import FUTURE_US  # noqa: PLC0415
     from ingest.files import load_map, read_readings  # noqa: PLC0415
 
     try:

@@ -340,7 +340,9 @@ def test_a_recording_longer_than_a_server_takes_is_announced(embedded_broker, tm
     said: list[str] = []
 
     simulate(
-        SimulateOptions(mqtt_url=embedded_broker.url, replay=path, end=END, drain_timeout_s=0.2),
+        SimulateOptions(
+            mqtt_url=embedded_broker.url, company="demo", replay=path, end=END, drain_timeout_s=0
+        ),
         say=said.append,
     )
 

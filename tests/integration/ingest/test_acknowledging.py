@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 import pytest
 
 from fleet.meters import Meter
-from ingest.batch import Message
+from ingest.confirming import Outgoing
+from ingest.delivery import Delivery, Messages
 from ingest.exceptions import IdentityLostError
 from ingest.identity import Identity
 from ingest.service import IngestOptions, IngestService
 from ingest.session import MqttSession
-from ingest.writer import Confirmation
 from storage.database import Database, Transaction
 from storage.exceptions import DatabaseUnavailableError, StorageError
 from storage.registry import upsert_meters
@@ -32,44 +32,60 @@ class SessionLog:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.acknowledged: list[tuple[int, int]] = []
-        self.confirmed: list[Confirmation] = []
+        self.said: list[tuple[str, dict[str, int]]] = []
 
-    def acknowledge(self, messages: Sequence[Message]) -> int:
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> int:
         with self._database.transaction() as transaction:
             row = transaction.row("SELECT count(*) AS n FROM reading")
-        self.acknowledged += [(message.packet_id, row["n"] if row else 0) for message in messages]
-        return len(messages)
+        packets = [packet_id for delivery in deliveries for packet_id in delivery.packet_ids]
+        self.acknowledged += [(packet_id, row["n"] if row else 0) for packet_id in packets]
+        return len(packets)
 
-    def confirm(self, confirmations: Sequence[Confirmation]) -> None:
-        self.confirmed += confirmations
+    def publish(self, messages: Sequence[Outgoing]) -> None:
+        self.said += [(topic.decode(), json.loads(payload)) for topic, payload in messages]
 
 
-def _message(packet_id: int, payload: object = None, epoch: int = 1) -> Message:
+def _message(packet_id: int, payload: object = None, epoch: int = 1) -> Delivery:
     reading = {"ts": NOW_US // 1000 + packet_id, "seq": packet_id, "boot": 1, "flow": 1.0}
     body = payload if isinstance(payload, bytes) else json.dumps(payload or reading).encode()
-    return Message("gas/v1/north/M1/telemetry", body, 1, packet_id, NOW_US, epoch)
+    return Delivery(epoch, NOW_US, [b"gas/v1/north/M1/telemetry"], [body], [packet_id])
+
+
+def _confirmed(seq: int) -> tuple[str, dict[str, int]]:
+    return "gas/v1/north/M1/confirm", {"boot": 1, "seq": seq}
+
+
+class Clock:
+    """Moves on by a minute with each look, so that every word is due at once."""
+
+    def __init__(self) -> None:
+        self.us = NOW_US
+
+    def __call__(self) -> int:
+        self.us += 60_000_000
+        return self.us
 
 
 @pytest.fixture
 def service(database: Database, make_meter: Callable[..., Meter]) -> IngestService:
     with database.transaction() as transaction:
         upsert_meters(transaction, [make_meter("M1")])
-    return IngestService(database, SessionLog(database), IngestOptions(), clock_us=lambda: NOW_US)  # type: ignore[arg-type]
+    return IngestService(database, SessionLog(database), IngestOptions(), clock_us=Clock())  # type: ignore[arg-type]
 
 
 def test_acknowledgements_come_in_order_and_after_the_commit(service: IngestService) -> None:
     service.handle([_message(1), _message(2), _message(3)])
     assert service._session.acknowledged == [(1, 3), (2, 3), (3, 3)]
-    assert service._session.confirmed == [Confirmation("north", "M1", 1, 3)]
+    assert service._session.said == [_confirmed(3)]
 
 
 def test_nothing_is_acknowledged_while_the_database_is_away(service: IngestService) -> None:
     service._writer._database = Database("postgresql://nobody@127.0.0.1:9/none", connect_timeout_s=1)
-    service._refresh_directory([], NOW_US)
+    service._refresh_directory(Messages([], [], []), NOW_US)
     with pytest.raises(DatabaseUnavailableError):
         service.handle([_message(1)])
     assert service._session.acknowledged == []
-    assert service._session.confirmed == []
+    assert service._session.said == []
 
 
 def test_a_message_that_the_database_cannot_take_is_refused_and_its_neighbours_are_stored(
@@ -105,7 +121,7 @@ def test_a_redelivered_message_is_acknowledged_confirmed_and_leaves_no_work(
     assert service.figures["duplicates"] == 2
     with database.transaction() as transaction:
         assert transaction.row("SELECT count(*) AS n FROM dirty_work") == {"n": 1}
-    assert service._session.confirmed[-1] == Confirmation("north", "M1", 1, 2)
+    assert service._session.said[-1] == _confirmed(2)
 
 
 class CutDuringCommit(Database):
@@ -135,7 +151,7 @@ def test_a_commit_that_nobody_knows_of_is_repeated_without_harm(
         service.handle([_message(2), _message(5)])
     service.handle([_message(2), _message(5)])
     assert service.figures["duplicates"] == 2
-    assert service._session.confirmed[-1] == Confirmation("north", "M1", 1, 2)
+    assert service._session.said[-1] == _confirmed(2)
     with database.transaction() as transaction:
         assert transaction.row("SELECT count(*) AS n FROM refusal") == {"n": 0}
         assert transaction.rows("SELECT seq_from, seq_to FROM sequence_gap") == [{"seq_from": 3, "seq_to": 4}]
@@ -144,7 +160,7 @@ def test_a_commit_that_nobody_knows_of_is_repeated_without_harm(
 
 def test_progress_survives_a_restart(service: IngestService, database: Database) -> None:
     service.handle([_message(1), _message(4)])
-    again = IngestService(database, SessionLog(database), IngestOptions(), clock_us=lambda: NOW_US)  # type: ignore[arg-type]
+    again = IngestService(database, SessionLog(database), IngestOptions(), clock_us=Clock())  # type: ignore[arg-type]
     again.handle([_message(3), _message(5)])
     with database.transaction() as transaction:
         assert transaction.rows("SELECT seq_from, seq_to FROM sequence_gap") == [{"seq_from": 2, "seq_to": 2}]
@@ -159,8 +175,8 @@ class ClientLog:
     def __init__(self) -> None:
         self.acks: list[int] = []
 
-    def ack(self, packet_id: int, _qos: int) -> None:
-        self.acks.append(packet_id)
+    def acknowledge_all(self, packet_ids: Sequence[int]) -> None:
+        self.acks += packet_ids
 
 
 def test_an_acknowledgement_of_an_older_connection_never_reaches_the_broker() -> None:

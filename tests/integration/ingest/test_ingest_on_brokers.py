@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -50,8 +51,10 @@ class Publisher:
 
 
 @contextmanager
-def _ingesting(database: Database, url: str, version: int) -> Iterator[IngestService]:
-    session = MqttSession(url, "ingest-test", v5=version == 5)
+def _ingesting(
+    database: Database, url: str, version: int, *, bulk: bool | None = None
+) -> Iterator[IngestService]:
+    session = MqttSession(url, "ingest-test", v5=version == 5, bulk=bulk)
     service = IngestService(database, session, IngestOptions())
     stop = threading.Event()
     thread = threading.Thread(target=service.run, args=(stop,))
@@ -115,6 +118,35 @@ def test_readings_are_stored_confirmed_and_left_for_the_engine(
     assert {key for row in work for key in row["meter_keys"]} == {1}
 
 
+def test_without_pahos_insides_the_same_is_stored_and_confirmed(
+    registered: Database, broker: tuple[str, int]
+) -> None:
+    with _ingesting(registered, *broker, bulk=False):
+        meter = Publisher(*broker)
+        meter.publish([_reading(1), _reading(2)])
+        meter.publish(b"not json")
+        meter.publish(_reading(3))
+        _until(lambda: {"boot": 7, "seq": 3} in meter.confirmed)
+        meter.close()
+    assert (_count(registered, "reading"), _count(registered, "refusal")) == (3, 1)
+
+
+@pytest.mark.mosquitto
+@pytest.mark.parametrize("bulk", [True, False])
+def test_large_messages_come_through_tls(
+    registered: Database, tls_broker: tuple[str, str, Path], monkeypatch: pytest.MonkeyPatch, *, bulk: bool
+) -> None:
+    plain_url, tls_url, authority = tls_broker
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    with _ingesting(registered, tls_url, 5, bulk=bulk):
+        meter = Publisher(plain_url, 5)
+        for first in range(1, 2001, 200):
+            meter.publish([_reading(seq) for seq in range(first, first + 200)])
+        _until(lambda: {"boot": 7, "seq": 2000} in meter.confirmed)
+        meter.close()
+    assert _count(registered, "reading") == 2000
+
+
 def test_bad_telemetry_is_kept_with_its_reasons_and_the_process_lives(
     registered: Database, broker: tuple[str, int]
 ) -> None:
@@ -149,7 +181,7 @@ def test_bad_telemetry_is_kept_with_its_reasons_and_the_process_lives(
         "meter",
         "meter",
     ]
-    assert {reason["field"] for reason in rows[3]["reasons"]} == {"flow"}
+    assert {reason["field"] for reason in rows[3]["reasons"]} == {"flow", "ts"}
 
 
 def test_a_meter_registered_while_ingest_runs_is_known_at_once(

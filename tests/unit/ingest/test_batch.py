@@ -8,16 +8,24 @@ import numpy as np
 import pytest
 
 from fleet.readings import ABSENT
-from ingest.batch import DirectoryEntry, Message, TimeWindow, assemble
+from ingest.admission import TimeWindow
+from ingest.batch import AssembledBatch
+from ingest.batch import assemble as assemble_columns
+from ingest.delivery import Messages
+from ingest.directory import Directory
 
 NOW_US = 1_795_147_200_000_000
-DIRECTORY = {"M1": DirectoryEntry(11, "north"), "M2": DirectoryEntry(12, "south")}
+DIRECTORY = Directory.of([("M1", 11, "north"), ("M2", 12, "south")])
 WINDOW = TimeWindow.around(NOW_US, 90)
 
 
-def _message(payload: object, topic: str = "gas/v1/north/M1/telemetry") -> Message:
-    body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-    return Message(topic, body, 1, 1, NOW_US + 5, 1)
+def _message(payload: object, topic: str = "gas/v1/north/M1/telemetry") -> tuple[bytes, bytes]:
+    return topic.encode(), payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+
+
+def assemble(messages: list[tuple[bytes, bytes]], directory: Directory, window: TimeWindow) -> AssembledBatch:
+    topics, payloads = zip(*messages, strict=True)
+    return assemble_columns(Messages(topics, payloads, [NOW_US + 5] * len(messages)), directory, window)
 
 
 def _reading(**fields: object) -> dict[str, object]:
@@ -86,11 +94,12 @@ def test_the_edges_of_the_window_are_taken() -> None:
 def test_a_refused_reading_counts_as_kept_so_that_it_leaves_no_hole() -> None:
     payload = [_reading(boot=7, seq=1), _reading(boot=7, seq=2, flow="x"), _reading(boot=7, seq=3, ts=0)]
     batch = assemble([_message(payload)], DIRECTORY, WINDOW)
-    assert {key: sorted(seqs) for key, seqs in batch.sequences.items()} == {(11, 7): [1, 2, 3]}
-    assert batch.addresses == {11: ("north", "M1")}
+    assert sorted(batch.refused_sequence) == [(11, 7, 2), (11, 7, 3)]
+    assert batch.readings.seq.tolist() == [1]
     assert batch.refusals[0].readings == 2
 
 
 def test_a_stranger_cannot_move_the_mark_of_a_meter() -> None:
     batch = assemble([_message(_reading(boot=7, seq=1), "gas/v1/south/M1/telemetry")], DIRECTORY, WINDOW)
-    assert batch.sequences == {}
+    assert batch.refused_sequence == []
+    assert len(batch.readings) == 0

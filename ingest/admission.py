@@ -1,0 +1,95 @@
+"""One message looked at closely: what its payload alone cannot tell, with every reason; pure.
+
+This is the slow way, for messages in which something is wrong or unusual.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fleet.wire import Topic
+from ingest.directory import Route
+from ingest.native_json import Claims, Decoded, WireReading, decode
+from ingest.refusals import Reason, Refusal
+
+#: A meter's clock may be so much ahead.
+FUTURE_US = 10 * 60 * 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class TimeWindow:
+    """Device times that are taken, microseconds since 1970 UTC."""
+
+    earliest_us: int
+    latest_us: int
+
+    @classmethod
+    def around(cls, now_us: int, max_age_days: int) -> TimeWindow:
+        """Take readings up to `max_age_days` old and up to 10 minutes ahead."""
+        return cls(now_us - max_age_days * 86_400_000_000, now_us + FUTURE_US)
+
+
+@dataclass(slots=True)
+class Admitted:
+    """What of one message is taken, and what is not."""
+
+    readings: list[WireReading] = field(default_factory=list)
+    times_us: list[int] = field(default_factory=list)
+    refusal: Refusal | None = None
+    #: (boot, seq) of refused readings of a registered meter.
+    refused_sequence: list[tuple[int, int]] = field(default_factory=list)
+    unknown_fields: int = 0
+
+
+def admit(payload: bytes, received_us: int, route: Route, window: TimeWindow) -> Admitted:
+    """Decode a message of the topic `telemetry`, and check it against topic, registry and clock."""
+    decoded = decode(payload)
+    _judge(decoded, route, window)
+    refusal = None
+    if decoded.refused:
+        reasons = tuple(decoded.reasons)
+        refusal = Refusal(route.text, payload, received_us, decoded.refused, reasons)
+    return Admitted(
+        [reading for _, reading in decoded.readings],
+        decoded.times_us,
+        refusal,
+        decoded.refused_sequence if route.entry else [],
+        decoded.unknown_fields,
+    )
+
+
+def _judge(decoded: Decoded, route: Route, window: TimeWindow) -> None:
+    """Move readings that cannot be taken from `decoded.readings` to its reasons."""
+    for item, claimed_us, claims in decoded.refused_claims:
+        decoded.reasons += _disagreements(item, claimed_us, claims, route.topic, window)
+    kept, times = [], []
+    for (item, reading), time_us in zip(decoded.readings, decoded.times_us, strict=True):
+        wrong = _disagreements(item, time_us, reading, route.topic, window)
+        decoded.reasons += wrong
+        if wrong or route.reasons:
+            decoded.refused += 1
+            if reading.boot is not None and reading.seq is not None:
+                decoded.refused_sequence.append((reading.boot, reading.seq))
+        else:
+            kept.append((item, reading))
+            times.append(time_us)
+    # By reading, and within one in the order found.
+    decoded.reasons.sort(key=lambda reason: -1 if reason.item is None else reason.item)
+    decoded.reasons[:0] = route.reasons
+    decoded.readings, decoded.times_us = kept, times
+
+
+def _disagreements(
+    item: int, time_us: int | None, claims: WireReading | Claims, topic: Topic | None, window: TimeWindow
+) -> list[Reason]:
+    wrong = []
+    if time_us is not None and not window.earliest_us <= time_us <= window.latest_us:
+        side = "older than accepted" if time_us < window.earliest_us else "in the future"
+        wrong.append(Reason(item, "ts", f"is {side}"))
+    if topic is not None:
+        names = ("meter", "meter_id")
+        other = [name for name in names if getattr(claims, name) not in (None, topic.meter_id)]
+        wrong += [Reason(item, name, "disagrees with the topic") for name in other]
+        if claims.company not in (None, topic.company):
+            wrong.append(Reason(item, "company", "disagrees with the topic"))
+    return wrong

@@ -1,0 +1,82 @@
+"""Whose a topic is, by the registry: looked up once per topic, not once per message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Self
+
+from fleet.wire import Topic, parse_topic
+from ingest.refusals import Reason
+
+#: Topics nobody registered would fill the memory otherwise.
+_MOST_ROUTES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryEntry:
+    """What ingest has to know of a registered meter."""
+
+    meter_key: int
+    company: str
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a topic means."""
+
+    #: As text, whatever bytes it is made of.
+    text: str
+    topic: Topic | None
+    #: None where the topic is no registered meter's.
+    entry: DirectoryEntry | None
+    #: Why not, for the whole message.
+    reasons: tuple[Reason, ...]
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it is the topic of a meter that is not registered, perhaps only not yet."""
+        return self.topic is not None and self.entry is None
+
+
+@dataclass(slots=True)
+class Directory:
+    """Every registered meter, and the topics seen so far."""
+
+    entries: dict[str, DirectoryEntry] = field(default_factory=dict)
+    #: meter_key -> (company, meter_id).
+    addresses: dict[int, tuple[str, str]] = field(default_factory=dict)
+    _routes: dict[bytes, Route] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, meters: Iterable[tuple[str, int, str]]) -> Self:
+        """Make a directory of (meter_id, meter_key, company)."""
+        entries = {meter_id: DirectoryEntry(key, company) for meter_id, key, company in meters}
+        return cls(entries, {e.meter_key: (e.company, meter_id) for meter_id, e in entries.items()})
+
+    def updated(self, meters: Iterable[tuple[str, int, str]]) -> Self:
+        """Give the directory of these meters; this very one where nothing changed."""
+        fresh = self.of(meters)
+        return self if fresh.entries == self.entries else fresh
+
+    def route(self, topic: bytes) -> Route:
+        """Tell what a topic means."""
+        known = self._routes.get(topic)
+        if known is None:
+            if len(self._routes) >= _MOST_ROUTES:
+                self._routes.clear()
+            known = self._routes[topic] = self._look_up(topic.decode("utf-8", "backslashreplace"))
+        return known
+
+    def _look_up(self, text: str) -> Route:
+        topic = parse_topic(text)
+        if topic is None:
+            reason = "is not gas/v1/<company>/<meter>/telemetry"
+            return Route(text, None, None, (Reason(None, "topic", reason),))
+        entry = self.entries.get(topic.meter_id)
+        if entry is None:
+            return Route(text, topic, None, (Reason(None, "meter", f"{topic.meter_id} is not registered"),))
+        if entry.company != topic.company:
+            reason = f"{topic.meter_id} belongs to another company than {topic.company}"
+            return Route(text, topic, None, (Reason(None, "company", reason),))
+        return Route(text, topic, entry, ())
