@@ -1,4 +1,4 @@
-"""What only the clock can tell of meters: who is silent, and which services are due."""
+"""What only the clock can tell of meters: who is silent, what is missing, which services are due."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alerts.carried import load_states
+from alerts.gaps import open_gaps
 from analytics.episodes import Episodes
 from analytics.pipeline import CLOCK_CHECKS, evaluate_clock, silence_horizon_us
 from fleet.meters import MeterTable
@@ -22,7 +23,7 @@ _SQL = load_queries("alerts")
 
 #: Checks of which `due_now` is the whole present truth. Silence is among them: a history shows
 #: the silences that ended, and only the clock shows one that goes on.
-DUE_CHECKS = CLOCK_CHECKS | {"meter_silent"}
+DUE_CHECKS = CLOCK_CHECKS | {"meter_silent", "data_gap"}
 
 
 def due_now(
@@ -33,7 +34,8 @@ def due_now(
     horizon_us = _horizon_us(transaction, state, to_us(now))
     offset = now.astimezone(ZoneInfo(timezone)).utcoffset()
     offset_s = np.full(len(meters), int(offset.total_seconds()) if offset else 0, dtype=np.int64)
-    return evaluate_clock(meters, state, to_us(now), horizon_us, offset_s, policy)
+    by_clock = evaluate_clock(meters, state, to_us(now), horizon_us, offset_s, policy)
+    return Episodes.concatenate([by_clock, open_gaps(transaction, meters, now, policy)])
 
 
 def _horizon_us(transaction: Transaction, state: NDArray[np.void], now_us: int) -> NDArray[np.int64]:

@@ -82,6 +82,14 @@ SET evaluated_through = excluded.evaluated_through, last_received_at = excluded.
 SELECT (SELECT max(evaluated_through) FROM meter_state) AS newest_at,
     (SELECT min(created_at) FROM dirty_work) AS waiting_since
 
+-- gaps_open --
+-- Lists meters with holes in their sequence that are older than a limit.
+SELECT meter_key, min(found_at) AS found_at,
+    least(sum(seq_to::numeric - seq_from + 1), 9007199254740992)::bigint AS missing
+FROM sequence_gap
+WHERE meter_key = ANY(%(meter_keys)s) AND found_at <= %(now)s - %(open_after_s)s * interval '1 second'
+GROUP BY meter_key ORDER BY meter_key
+
 -- readings_count --
 -- Counts the readings that each meter has strictly between two moments.
 SELECT array_agg(readings ORDER BY at) AS readings

@@ -67,6 +67,7 @@ CATALOGUE: tuple[CheckSpec, ...] = (
     _spec(13, "oil_due_soon", _N, _N, TaskKind.OIL_SERVICE, "1"),
     _spec(14, "oil_overdue", _M, _M, TaskKind.OIL_SERVICE, "1"),
     _spec(15, "meter_silent", _M, _M, TaskKind.ALARM_VISIT, "s"),
+    _spec(16, "data_gap", _N, _N, None, "s"),
 )
 
 BY_CODE: dict[str, CheckSpec] = {spec.code: spec for spec in CATALOGUE}

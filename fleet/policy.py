@@ -68,6 +68,8 @@ class Policy:
     #: Silent after this many reporting intervals, and never sooner than the floor.
     silent_after_intervals: float = 3.0
     silent_after_at_least_s: int = 900
+    #: Numbered readings that have not come for this long, although they were asked for, are a finding.
+    gap_open_after_s: int = 1800
     #: A single temperature that far from both its neighbours is a glitch, K.
     glitch_temperature_k: float = 20.0
     #: Share of the oil's interval, by calendar or volume, at which service is due soon.

@@ -22,6 +22,7 @@ from ingest.delivery import Messages
 from ingest.directory import Directory
 from ingest.native_json import DECODE_ERRORS, FAST, WireReading, parse_time_us
 from ingest.refusals import Refusal
+from ingest.status import StatusChange
 
 _FIELD_NAMES = WireReading.__struct_fields__
 _AT = {name: at for at, name in enumerate(_FIELD_NAMES)}
@@ -38,6 +39,9 @@ class AssembledBatch:
     #: (meter_key, boot, seq) of refused readings: they are kept, so they leave no gap.
     refused_sequence: list[tuple[int, int, int]] = field(default_factory=list)
     unknown_fields: int = 0
+    status: list[StatusChange] = field(default_factory=list)
+    #: Of our own canary, if one came; 0 where none did.
+    canary_token: int = 0
 
 
 def assemble(messages: Messages, directory: Directory, window: TimeWindow) -> AssembledBatch:

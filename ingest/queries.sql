@@ -30,7 +30,31 @@ WHERE g.meter_key = old.meter_key AND g.boot = old.boot AND g.seq_from = old.seq
 
 -- ingest_gaps_insert --
 -- Notes new holes.
-INSERT INTO sequence_gap (meter_key, boot, seq_from, seq_to, found_at) VALUES %s
+INSERT INTO sequence_gap (meter_key, boot, seq_from, seq_to, found_at, ask_at) VALUES %s
+
+-- ingest_gaps_ask --
+-- Takes the holes whose meters are to be asked now, and puts off the next time, twice as long each time.
+UPDATE sequence_gap gap
+SET asked = gap.asked + 1,
+    ask_at = %(now)s + least(%(first_s)s * 2 ^ least(gap.asked, 20), %(longest_s)s) * interval '1 second'
+FROM (
+    SELECT meter_key, boot, seq_from FROM sequence_gap
+    WHERE ask_at <= %(now)s ORDER BY ask_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
+) due
+WHERE gap.meter_key = due.meter_key AND gap.boot = due.boot AND gap.seq_from = due.seq_from
+RETURNING gap.meter_key, gap.boot, gap.seq_from, gap.seq_to
+
+-- ingest_gaps_count --
+-- Counts the holes that are open.
+SELECT count(*) AS gaps FROM sequence_gap
+
+-- ingest_canary_seen --
+-- Stores the canary that came back.
+INSERT INTO ingest_canary (identity, token, sent_at, seen_at)
+VALUES (%(identity)s, %(token)s, %(sent_at)s, %(seen_at)s)
+ON CONFLICT (identity) DO UPDATE
+SET token = excluded.token, sent_at = excluded.sent_at, seen_at = excluded.seen_at
+WHERE ingest_canary.token < excluded.token
 
 -- ingest_dirty_work_insert --
 -- Leaves word for the engine: which meters have new readings, and since when.

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import structlog
 
 from fleet.times import to_datetime
 from ingest.admission import TimeWindow
-from ingest.batch import AssembledBatch, assemble
+from ingest.batch import AssembledBatch
+from ingest.canary import Canary
 from ingest.confirming import Confirmer
 from ingest.delivery import Delivery, Messages
 from ingest.directory import Directory
-from ingest.exceptions import IdentityLostError
+from ingest.exceptions import SessionLostError
+from ingest.housekeeping import Housekeeping
+from ingest.intake import take_in
 from ingest.refusals import Reason, Refusal
 from ingest.session import MqttSession
-from ingest.status import StatusChange, WireStatus, decode_status
 from ingest.writer import BatchWriter, Committed
 from storage.database import Database
 from storage.exceptions import DatabaseUnavailableError, RejectedDataError
 from storage.named_sql import load_queries
-from storage.partitions import ensure_partitions
 
 _log = structlog.get_logger(__name__)
 _SQL = load_queries("ingest")
@@ -34,11 +33,13 @@ _SQL = load_queries("ingest")
 #: Many readings to a commit make it cheap; more than this would make it slow to come.
 _MOST_MESSAGES = 20_000
 _WAIT_S = 0.2
-_HEARTBEAT_S = 2.0
 _DIRECTORY_S = 10.0
 #: An unknown meter makes the directory be read again at once, but no more often than this.
 _DIRECTORY_MISS_S = 1.0
 _BACKOFF_S = (0.2, 10.0)
+
+#: Where a test may break in, in the order in which they come; "copied" lies inside the transaction.
+STEPS = ("taken", "copied", "committed", "acknowledged")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,19 +61,22 @@ class IngestService:
         *,
         is_ours: Callable[[], bool] = lambda: True,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        failpoint: Callable[[str], None] = lambda _step: None,
     ) -> None:
+        """Make a service; `failpoint` is called with each of `STEPS`."""
         self._database = database
         self._session = session
         self._options = options
         self._clock_us = clock_us
-        self._is_ours = is_ours
-        self._writer = BatchWriter(database)
+        self._failpoint = failpoint
+        self._writer = BatchWriter(database, failpoint)
         self._confirmer = Confirmer()
+        self._canary = Canary(options.identity)
         self._directory = Directory()
         self._directory_read_us = 0
-        self._beat_us = 0
-        self._partitions_on: object = None
-        self._started_at = to_datetime(clock_us())
+        self._housekeeping = Housekeeping(
+            database, session, self._canary, options.max_age_days, is_ours, to_datetime(clock_us())
+        )
         self.figures: Counter[str] = Counter()
 
     def run(self, stop: threading.Event) -> None:
@@ -81,6 +85,7 @@ class IngestService:
         self._session.start()
         while not stop.is_set():
             deliveries = self._session.take(_MOST_MESSAGES, _WAIT_S)
+            self._listen(came=bool(deliveries))
             self._persist(self._prepare, stop)
             if deliveries:
                 self._persist(lambda batch=deliveries: self.handle(batch), stop)  # type: ignore[misc]
@@ -92,13 +97,26 @@ class IngestService:
     def handle(self, deliveries: Sequence[Delivery]) -> None:
         """Commit messages, then acknowledge them and confirm what is committed."""
         messages = Messages.of(deliveries)
+        self._failpoint("taken")
         committed = self._commit(messages)
+        self._failpoint("committed")
         self._session.acknowledge(deliveries)
+        self._failpoint("acknowledged")
         for part in committed:
             self._confirmer.note(part.confirmations)
-            self.figures.update(readings=part.inserted, duplicates=part.duplicates, refused=part.refused)
+            self._canary.seen_us = max(self._canary.seen_us, part.canary_token)
+            self.figures.update(part.figures)
         self._confirm()
         self.figures.update(messages=len(messages), batches=1)
+
+    def _listen(self, *, came: bool) -> None:
+        if came or not self._session.connected:
+            self._canary.heard()
+            return
+        self._canary.waited(_WAIT_S)
+        if self._canary.is_dead:
+            msg = "the connection to the broker looks alive, and nothing comes through it"
+            raise SessionLostError(msg)
 
     def _confirm(self, *, at_once: bool = False) -> None:
         words = self._confirmer.take(self._clock_us(), self._directory.addresses, at_once=at_once)
@@ -107,59 +125,39 @@ class IngestService:
 
     def _commit(self, messages: Messages) -> list[Committed]:
         """Commit all at once; where the database refuses, halve until the one at fault stands alone."""
-        batch, status = self._assemble(messages)
+        now_us = self._clock_us()
+        self._refresh_directory(messages, now_us)
+        window = TimeWindow.around(now_us, self._options.max_age_days)
+        batch = take_in(messages, self._directory, window, self._canary.topic.encode())
         try:
-            return [self._write(batch, status)]
+            return [self._write(batch)]
         except RejectedDataError as error:
             if len(messages) > 1:
                 half = len(messages) // 2
                 first, second = range(half), range(half, len(messages))
                 return self._commit(messages.take(first)) + self._commit(messages.take(second))
-            topic, why = self._directory.route(messages.topics[0]).text, str(error)
-            _log.error("a message cannot be stored, it is refused", topic=topic, error=why)
-            reason = Reason(None, "payload", f"database: {error}")
-            refusal = Refusal(topic, messages.payloads[0], messages.received_us[0], 1, (reason,))
-            return [self._write(AssembledBatch(refusals=[refusal]), [])]
+            return [self._write(self._refused_whole(messages, str(error)))]
 
-    def _write(self, batch: AssembledBatch, status: Sequence[StatusChange]) -> Committed:
-        return self._writer.write(batch, status, to_datetime(self._clock_us()))
+    def _refused_whole(self, messages: Messages, why: str) -> AssembledBatch:
+        topic = self._directory.route(messages.topics[0]).text
+        _log.error("a message cannot be stored, it is refused", topic=topic, error=why)
+        reasons = (Reason(None, "payload", f"database: {why}"),)
+        return AssembledBatch(
+            refusals=[Refusal(topic, messages.payloads[0], messages.received_us[0], 1, reasons)]
+        )
 
-    def _assemble(self, messages: Messages) -> tuple[AssembledBatch, list[StatusChange]]:
-        now_us = self._clock_us()
-        self._refresh_directory(messages, now_us)
-        is_status = [topic.endswith(b"/status") for topic in messages.topics]
-        others = [at for at, status in enumerate(is_status) if status]
-        telemetry = messages
-        if others:
-            telemetry = messages.take([at for at, status in enumerate(is_status) if not status])
-        batch = assemble(telemetry, self._directory, TimeWindow.around(now_us, self._options.max_age_days))
-        self.figures.update(unknown_fields=batch.unknown_fields)
-        changes = []
-        for at in others:
-            found = self._status_change(messages, at)
-            if isinstance(found, StatusChange):
-                changes.append(found)
-            else:
-                batch.refusals.append(found)
-        return batch, changes
-
-    def _status_change(self, messages: Messages, at: int) -> StatusChange | Refusal:
-        route, received_us = self._directory.route(messages.topics[at]), messages.received_us[at]
-        payload, reasons = messages.payloads[at], route.reasons
-        if route.entry is not None:
-            found = decode_status(payload)
-            if isinstance(found, WireStatus):
-                key = route.entry.meter_key
-                return StatusChange(key, found.online, found.boot, found.firmware, received_us)
-            reasons = (found,)
-        return Refusal(route.text, payload, received_us, 1, reasons)
+    def _write(self, batch: AssembledBatch) -> Committed:
+        began_ns = time.monotonic_ns()
+        committed = self._writer.write(batch, self._options.identity, to_datetime(self._clock_us()))
+        self.figures.update(commit_us=(time.monotonic_ns() - began_ns) // 1000)
+        return committed
 
     def _refresh_directory(self, messages: Messages, now_us: int) -> None:
         age_s = (now_us - self._directory_read_us) / 1e6
         missed = age_s > _DIRECTORY_MISS_S and any(
             self._directory.route(topic).is_unknown for topic in set(messages.topics)
         )
-        if missed or age_s > _DIRECTORY_S:
+        if missed or age_s > _DIRECTORY_S or age_s < 0:
             with self._database.transaction() as transaction:
                 rows = transaction.rows(_SQL["ingest_directory"])
             self._directory = self._directory.updated(
@@ -168,30 +166,7 @@ class IngestService:
             self._directory_read_us = now_us
 
     def _prepare(self) -> None:
-        """Do what is due between batches: partitions once a day, a heartbeat every few seconds."""
-        now_us = self._clock_us()
-        now = to_datetime(now_us)
-        if self._partitions_on != now.date():
-            with self._database.transaction() as transaction:
-                ensure_partitions(transaction, now, self._options.max_age_days)
-            self._partitions_on = now.date()
-        if now_us - self._beat_us > _HEARTBEAT_S * 1e6:
-            if not self._is_ours():
-                msg = "another ingest process took over this identity"
-                raise IdentityLostError(msg)
-            self._beat(now)
-            self._beat_us = now_us
-
-    def _beat(self, now: datetime) -> None:
-        figures = {
-            **self.figures,
-            "backlog": self._session.backlog,
-            "connected": self._session.connected,
-            "epoch": self._session.epoch,
-        }
-        values = {"started_at": self._started_at, "beat_at": now, "figures": json.dumps(figures)}
-        with self._database.transaction() as transaction:
-            transaction.execute(_SQL["ingest_heartbeat"], values)
+        self._housekeeping.tick(self._clock_us(), self.figures, self._directory.addresses)
 
     def _persist(self, work: Callable[[], None], stop: threading.Event) -> None:
         """Do the work, again and again with backoff while the database is away.

@@ -41,8 +41,20 @@ _MOST_WAITING_BYTES = 64 * 1024 * 1024
 class MqttSession:
     """One persistent session on a broker, MQTT 5 or 3.1.1."""
 
-    def __init__(self, url: str, client_id: str, *, v5: bool = True, bulk: bool | None = None) -> None:
-        """Prepare a session; `bulk` says how messages are read, None for the fast way where it works."""
+    def __init__(
+        self,
+        url: str,
+        client_id: str,
+        *,
+        v5: bool = True,
+        bulk: bool | None = None,
+        also: Sequence[str] = (),
+    ) -> None:
+        """Prepare a session; `bulk` says how messages are read, None for the fast way where it works.
+
+        `also` are topics beside those of the meters.
+        """
+        self._filters = (*FILTERS, *also)
         self._url = urlsplit(url)
         self._bulk = is_supported() if bulk is None else bulk
         if bulk is None and not self._bulk:
@@ -125,6 +137,12 @@ class MqttSession:
             if self._up and messages:
                 self._client.publish_all(messages)
 
+    def send(self, topic: str, payload: bytes) -> None:
+        """Publish with QoS 1 and not wait; nothing happens while the connection is down."""
+        with self._lock:
+            if self._up:
+                self._client.publish(topic, payload, qos=1)
+
     def stop(self) -> None:
         """Close the connection; the broker keeps the session."""
         self._started = False
@@ -169,7 +187,7 @@ class MqttSession:
             self._up = True
         # Always: it costs nothing where the session has the subscription, and it is not waited
         # for, because the SUBACK can arrive behind the whole backlog.
-        self._client.subscribe([(name, 1) for name in FILTERS])
+        self._client.subscribe([(name, 1) for name in self._filters])
         _log.info("connected to broker", session_present=flags.session_present, epoch=self._epoch)
 
     def _on_disconnect(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from fleet.readings import ABSENT, ReadingBatch
 from fleet.times import to_datetime
+from ingest.backfill import GRACE
 from ingest.batch import AssembledBatch
 from ingest.confirming import Confirmation
 from ingest.refusals import Refusal
@@ -21,7 +23,7 @@ from ingest.status import StatusChange
 from storage.database import Database, Transaction
 from storage.exceptions import StorageError
 from storage.named_sql import load_queries
-from storage.readings import write_readings
+from storage.readings import Written, write_readings
 
 _SQL = load_queries("ingest")
 
@@ -30,10 +32,10 @@ _SQL = load_queries("ingest")
 class Committed:
     """What a batch came to, once it is committed."""
 
-    inserted: int = 0
-    duplicates: int = 0
-    refused: int = 0
+    #: Counts by name, as the heartbeat shows them.
+    figures: Counter[str] = field(default_factory=Counter)
     confirmations: list[Confirmation] = field(default_factory=list)
+    canary_token: int = 0
 
 
 class BatchWriter:
@@ -42,42 +44,44 @@ class BatchWriter:
     The memory is only a copy of the database's rows: it changes after the commit, never before.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, failpoint: Callable[[str], None] = lambda _step: None) -> None:
         self._database = database
+        self._failpoint = failpoint
         self._progress: dict[Boot, Progress] = {}
         self._loaded: set[int] = set()
 
-    def write(self, batch: AssembledBatch, status: Sequence[StatusChange], now: datetime) -> Committed:
-        """Commit a batch as a whole.
+    def write(self, batch: AssembledBatch, identity: str, now: datetime) -> Committed:
+        """Commit a batch as a whole; `identity` is whose canary it may hold.
 
         Raises StorageError: nothing of it is stored, unless the connection was lost during the
         commit; then nobody knows, and writing it again is safe.
         """
         try:
-            return self._write(batch, status, now)
+            return self._write(batch, identity, now)
         except StorageError:
             # What is remembered may be older than the database now.
             self._progress.clear()
             self._loaded.clear()
             raise
 
-    def _write(self, batch: AssembledBatch, status: Sequence[StatusChange], now: datetime) -> Committed:
+    def _write(self, batch: AssembledBatch, identity: str, now: datetime) -> Committed:
         with self._database.transaction() as transaction:
             written = write_readings(transaction, batch.readings)
             _insert_refusals(transaction, batch.refusals)
             advanced = self._advance(transaction, batch, now)
-            _upsert_status(transaction, status)
+            _upsert_status(transaction, batch.status)
+            _note_canary(transaction, batch.canary_token, identity, now)
             if written.inserted:
                 _leave_dirty_work(transaction, batch.readings, now)
+            self._failpoint("copied")
         self._progress.update(advanced)
         return Committed(
-            inserted=written.inserted,
-            duplicates=written.duplicates,
-            refused=sum(refusal.readings for refusal in batch.refusals),
-            confirmations=[
+            _figures(batch, written),
+            [
                 Confirmation(key, boot, progress.committed_through)
                 for (key, boot), progress in advanced.items()
             ],
+            batch.canary_token,
         )
 
     def _advance(
@@ -102,6 +106,24 @@ class BatchWriter:
             boot = (row["meter_key"], row["boot"])
             self._progress[boot] = Progress(row["highest"], tuple(gaps.get(boot, ())))
         self._loaded |= meter_keys
+
+
+def _figures(batch: AssembledBatch, written: Written) -> Counter[str]:
+    """Count what the heartbeat shows; refused readings also by the field that was wrong."""
+    fields = Counter(f"refused_{reason.field}" for refusal in batch.refusals for reason in refusal.reasons)
+    return fields + Counter(
+        readings=written.inserted,
+        duplicates=written.duplicates,
+        conflicts=written.conflicts,
+        refused=sum(refusal.readings for refusal in batch.refusals),
+        unknown_fields=batch.unknown_fields,
+    )
+
+
+def _note_canary(transaction: Transaction, token: int, identity: str, now: datetime) -> None:
+    if token:
+        seen = {"identity": identity, "token": token, "sent_at": to_datetime(token), "seen_at": now}
+        transaction.execute(_SQL["ingest_canary_seen"], seen)
 
 
 def _numbered(batch: AssembledBatch) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -149,10 +171,10 @@ def _write_gaps(
         transaction.execute(
             _SQL["ingest_gaps_delete"], {"meter_keys": keys, "boots": boots, "firsts": firsts}
         )
-    rows = [{"key": k, "boot": b, "from": first, "to": last, "now": now} for k, b, first, last in new]
-    transaction.execute_many(
-        _SQL["ingest_gaps_insert"], rows, "(%(key)s, %(boot)s, %(from)s, %(to)s, %(now)s)"
-    )
+    times = {"now": now, "ask": now + GRACE}
+    rows = [{"key": k, "boot": b, "from": first, "to": last, **times} for k, b, first, last in new]
+    template = "(%(key)s, %(boot)s, %(from)s, %(to)s, %(now)s, %(ask)s)"
+    transaction.execute_many(_SQL["ingest_gaps_insert"], rows, template)
 
 
 def _insert_refusals(transaction: Transaction, refusals: Sequence[Refusal]) -> None:

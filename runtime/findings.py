@@ -30,6 +30,7 @@ _DETAILS = {
     "battery_overdue": "Battery {part} is {value:.0f} days past the end of its life.",
     "oil_due_soon": "{value:.0%} of the oil's interval is used up: service is due soon.",
     "oil_overdue": "{value:.0%} of the oil's interval is used up: service is overdue.",
+    "data_gap": "Readings that the meter numbered have been missing for {hours:.3g} h.",
     "meter_silent": "Nothing was heard for {hours:.3g} h; silence is counted from {limit_hours:.3g} h on.",
 }
 _MISREAD_REGISTER = "A single register reading that fell or leapt and was back at the next one."

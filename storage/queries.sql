@@ -68,6 +68,25 @@ SELECT DISTINCT ON (meter_key, device_time, seq) {columns} FROM reading_stage
 ORDER BY meter_key, device_time, seq
 ON CONFLICT DO NOTHING
 
+-- readings_compare --
+-- Keeps staged readings of other content than the stored one of their key; tells how many there are,
+-- and how many staged readings are not stored at all, which must be none.
+WITH compared AS MATERIALIZED (
+    SELECT stage.*, stored.meter_key IS NULL AS missing,
+        ({content_of_stage}) IS DISTINCT FROM ({content_of_stored}) AS differs
+    FROM reading_stage stage LEFT JOIN reading stored
+        ON stored.meter_key = stage.meter_key AND stored.device_time = stage.device_time AND stored.seq = stage.seq
+), kept AS (
+    INSERT INTO reading_conflict (meter_key, device_time, seq, received_at, content)
+    SELECT meter_key, device_time, seq, received_at,
+        jsonb_strip_nulls(to_jsonb(compared)
+            - ARRAY['meter_key', 'device_time', 'seq', 'received_at', 'missing', 'differs'])
+    FROM compared WHERE differs AND NOT missing
+    ON CONFLICT DO NOTHING
+)
+SELECT count(*) FILTER (WHERE missing) AS missing, count(*) FILTER (WHERE differs AND NOT missing) AS conflicts
+FROM compared
+
 -- readings_stage_drop --
 -- Removes the staging table at once, so that one transaction may stage twice.
 DROP TABLE reading_stage

@@ -29,7 +29,20 @@ READING_COLUMNS = (
 #: For `SELECT` lists and COPY column lists: the order that the codec expects.
 READING_COLUMN_LIST = ", ".join(column.name for column in READING_COLUMNS)
 
-_SQL = {name: sql.replace("{columns}", READING_COLUMN_LIST) for name, sql in load_queries("storage").items()}
+#: What has to agree where one key comes twice.
+_CONTENT = (*MEASUREMENTS, "valve", "status_bits")
+
+
+def _complete(sql: str) -> str:
+    parts = {"columns": READING_COLUMN_LIST}
+    for table in ("stage", "stored"):
+        parts[f"content_of_{table}"] = ", ".join(f"{table}.{name}" for name in _CONTENT)
+    for name, text in parts.items():
+        sql = sql.replace(f"{{{name}}}", text)
+    return sql
+
+
+_SQL = {name: _complete(sql) for name, sql in load_queries("storage").items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +51,9 @@ class Written:
 
     inserted: int
     #: Known before, or twice in the batch: the key (meter, device time, seq) was taken.
-    duplicates: int
+    duplicates: int = 0
+    #: The key was taken by other content; kept in `reading_conflict`.
+    conflicts: int = 0
 
 
 def write_readings(transaction: Transaction, readings: ReadingBatch) -> Written:
@@ -47,13 +62,17 @@ def write_readings(transaction: Transaction, readings: ReadingBatch) -> Written:
     Raises StorageError where the database's counts do not add up.
     """
     if len(readings) == 0:
-        return Written(0, 0)
+        return Written(0)
     data = encode_readings(readings)
     try:
         with transaction.savepoint():
-            return Written(transaction.copy_in(_SQL["readings_copy_in"], data), 0)
+            copied = transaction.copy_in(_SQL["readings_copy_in"], data)
     except UniqueViolationError:
         return _write_through_stage(transaction, data, len(readings))
+    if copied != len(readings):
+        msg = f"{len(readings)} readings sent, {copied} stored: the counts do not add up"
+        raise StorageError(msg)
+    return Written(copied)
 
 
 def encode_readings(readings: ReadingBatch) -> bytes:
@@ -72,8 +91,14 @@ def _write_through_stage(transaction: Transaction, data: bytes, count: int) -> W
     transaction.execute(_SQL["readings_stage_table"])
     staged = transaction.copy_in(_SQL["readings_stage_copy_in"], data)
     inserted = transaction.execute(_SQL["readings_from_stage"])
+    compared = transaction.row(_SQL["readings_compare"]) or {}
+    missing, conflicts = int(compared["missing"]), int(compared["conflicts"])
     transaction.execute(_SQL["readings_stage_drop"])
-    if staged != count or not 0 <= inserted <= staged:
-        msg = f"{count} readings sent, {staged} staged, {inserted} inserted: the counts do not add up"
+    duplicates = staged - inserted - conflicts
+    if staged != count or missing or duplicates < 0:
+        msg = (
+            f"{count} readings sent, {staged} staged, {inserted} inserted, {conflicts} in conflict, "
+            f"{missing} missing: the counts do not add up"
+        )
         raise StorageError(msg)
-    return Written(inserted, staged - inserted)
+    return Written(inserted, duplicates, conflicts)

@@ -11,11 +11,13 @@ import urllib.request
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from alerts.engine import Engine
 from runtime.commands.registry import load_registry
 from runtime.demo_report import alarmed_pairs, arrived_count, database_figures, score, work_left
 from runtime.embedded_broker import EmbeddedBroker, free_port
@@ -152,6 +154,8 @@ def _finish(demo: Demo) -> None:
     )
     for name in ("ingest", "engine"):
         demo.supervisor.stop(name)
+    # The engine looks at the clock every few seconds; the last look may lie before the last reading.
+    Engine(demo.database).run_clock(datetime.now(UTC))
     report = _report(demo, sent)
     _summarise(demo, report)
     if demo.options.report is not None:

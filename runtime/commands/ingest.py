@@ -6,6 +6,7 @@ import threading
 
 import structlog
 
+from ingest.canary import Canary
 from ingest.identity import Identity
 from ingest.service import IngestOptions, IngestService
 from ingest.session import MqttSession
@@ -27,7 +28,8 @@ def run_ingest(settings: Settings) -> None:
         wait_for_database(database, stop)
         identity = Identity(database, options.identity)
         if identity.wait(stop):
-            session = MqttSession(url, options.identity, v5=settings.mqtt_v5)
+            also = [Canary(options.identity).topic]
+            session = MqttSession(url, options.identity, v5=settings.mqtt_v5, also=also)
             IngestService(database, session, options, is_ours=identity.is_held).run(stop)
         identity.release()
 

@@ -10,7 +10,7 @@ import pytest
 
 from fleet.readings import ReadingBatch
 from storage.database import Database
-from storage.exceptions import DatabaseUnavailableError, MigrationError, UniqueViolationError
+from storage.exceptions import DatabaseUnavailableError, MigrationError, StorageError, UniqueViolationError
 from storage.migrate import Layout, is_migrated, migrate, migrations
 from storage.named_sql import load_queries
 from storage.partitions import ensure_partitions
@@ -81,6 +81,47 @@ def test_the_same_reading_twice_in_one_batch_is_stored_once(database: Database) 
     assert (written.inserted, written.duplicates) == (2, 2)
 
 
+def test_other_content_under_a_known_key_is_kept_apart_once(database: Database) -> None:
+    for _ in range(2):
+        with database.transaction() as transaction:
+            write_readings(transaction, _batch(3, flow_m3h=[1.0, 2.0, 3.0]))
+        with database.transaction() as transaction:
+            written = write_readings(transaction, _batch(3, flow_m3h=[1.0, 99.0, np.nan], valve=[-1, 2, -1]))
+        assert (written.inserted, written.duplicates, written.conflicts) == (0, 1, 2)
+    np.testing.assert_array_equal(_stored(database).flow_m3h, [1.0, 2.0, 3.0])
+    with database.transaction() as transaction:
+        rows = transaction.rows("SELECT seq, content FROM reading_conflict ORDER BY device_time")
+    assert [row["content"] for row in rows] == [{"flow_m3h": 99.0, "valve": 2}, {}]
+
+
+def test_two_contents_under_one_new_key_are_one_reading_and_one_conflict(database: Database) -> None:
+    batch = ReadingBatch.concatenate([_batch(1, flow_m3h=[1.0]), _batch(1, flow_m3h=[2.0])])
+    with database.transaction() as transaction:
+        written = write_readings(transaction, batch)
+    assert (written.inserted, written.duplicates, written.conflicts) == (1, 0, 1)
+
+
+@pytest.mark.parametrize("known", [0, 2], ids=["straight", "through the staging table"])
+def test_a_database_that_loses_rows_in_silence_is_noticed(database: Database, known: int) -> None:
+    with database.transaction() as transaction:
+        write_readings(transaction, _batch(known))
+        transaction.execute(
+            "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$"
+        )
+        transaction.execute(
+            "CREATE TRIGGER swallow BEFORE INSERT ON reading FOR EACH ROW "
+            "WHEN (new.seq IS NOT NULL AND new.device_time = "
+            f"timestamptz 'epoch' + {_batch(4).device_time_us[3]} * interval '1 microsecond') "
+            "EXECUTE FUNCTION swallow()"
+        )
+    with (
+        pytest.raises(StorageError, match="the counts do not add up"),
+        database.transaction() as transaction,
+    ):
+        write_readings(transaction, _batch(5))
+    assert len(_stored(database)) == known
+
+
 def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
     def write_and_fail() -> None:
         with database.transaction() as transaction:
@@ -96,7 +137,7 @@ def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
 def test_migrating_twice_applies_nothing_the_second_time(empty_database_url: str) -> None:
     database = Database(empty_database_url)
     assert not is_migrated(database)
-    assert migrate(database) == ["0001_house", "0002_reading"]
+    assert migrate(database) == ["0001_house", "0002_reading", "0003_ingest"]
     assert is_migrated(database)
     assert migrate(database) == []
     database.close()

@@ -13,7 +13,7 @@ import pytest
 from fleet.meters import Meter
 from ingest.confirming import Outgoing
 from ingest.delivery import Delivery, Messages
-from ingest.exceptions import IdentityLostError
+from ingest.exceptions import IdentityLostError, SessionLostError
 from ingest.identity import Identity
 from ingest.service import IngestOptions, IngestService
 from ingest.session import MqttSession
@@ -32,6 +32,7 @@ class SessionLog:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.acknowledged: list[tuple[int, int]] = []
+        self.sent: list[tuple[str, bytes]] = []
         self.said: list[tuple[str, dict[str, int]]] = []
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> int:
@@ -40,6 +41,9 @@ class SessionLog:
         packets = [packet_id for delivery in deliveries for packet_id in delivery.packet_ids]
         self.acknowledged += [(packet_id, row["n"] if row else 0) for packet_id in packets]
         return len(packets)
+
+    def send(self, topic: str, payload: bytes) -> None:
+        self.sent.append((topic, payload))
 
     def publish(self, messages: Sequence[Outgoing]) -> None:
         self.said += [(topic.decode(), json.loads(payload)) for topic, payload in messages]
@@ -156,6 +160,50 @@ def test_a_commit_that_nobody_knows_of_is_repeated_without_harm(
         assert transaction.row("SELECT count(*) AS n FROM refusal") == {"n": 0}
         assert transaction.rows("SELECT seq_from, seq_to FROM sequence_gap") == [{"seq_from": 3, "seq_to": 4}]
     cut.close()
+
+
+def test_the_canary_counts_once_it_is_committed(service: IngestService, database: Database) -> None:
+    service._prepare()
+    ((topic, payload),) = service._session.sent
+    assert topic == "meterwarden/canary/meterwarden-ingest"
+    assert service._canary.seen_us == 0
+    service.handle([Delivery(1, NOW_US, [topic.encode()], [payload], [1])])
+    with database.transaction() as transaction:
+        assert transaction.row("SELECT identity, token FROM ingest_canary") == {
+            "identity": "meterwarden-ingest",
+            "token": service._canary.seen_us,
+        }
+        assert transaction.row("SELECT count(*) AS n FROM refusal") == {"n": 0}
+
+
+class Mute:
+    """Stands in for a session whose thread died: it looks connected, and brings nothing."""
+
+    connected, backlog, epoch = True, 0, 1
+
+    def start(self) -> None: ...
+
+    def take(self, _most: int, _timeout_s: float) -> list[Delivery]:
+        return []
+
+    def publish(self, _messages: Sequence[Outgoing]) -> None: ...
+
+    def send(self, _topic: str, _payload: bytes) -> None: ...
+
+
+def test_a_connection_that_only_looks_alive_ends_the_process(database: Database) -> None:
+    service = IngestService(database, Mute(), IngestOptions(), clock_us=Clock())  # type: ignore[arg-type]
+    with pytest.raises(SessionLostError, match="nothing comes through"):
+        service.run(threading.Event())
+
+
+def test_the_figures_say_what_was_refused_and_why(service: IngestService) -> None:
+    service.handle([_message(1), _message(2, b"no json"), _message(3, {"ts": "x", "flow": "y"})])
+    assert service.figures["refused"] == 2
+    found = {name: n for name, n in service.figures.items() if name.startswith("refused_")}
+    assert found == {"refused_payload": 1, "refused_ts": 1, "refused_flow": 1}
+    assert (service.figures["messages"], service.figures["batches"]) == (3, 1)
+    assert service.figures["commit_us"] > 0
 
 
 def test_progress_survives_a_restart(service: IngestService, database: Database) -> None:

@@ -1,0 +1,43 @@
+"""Readings that a meter numbered and that never came, although it was asked for them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+
+from analytics.episodes import ONGOING_US, Episodes
+from fleet.checks import BY_CODE
+from fleet.flags import Flag
+from fleet.meters import MeterTable
+from fleet.policy import Policy
+from fleet.times import to_us
+from storage.database import Transaction
+from storage.named_sql import load_queries
+
+_SQL = load_queries("alerts")
+_US_PER_S = 1_000_000
+
+
+def open_gaps(transaction: Transaction, meters: MeterTable, now: datetime, policy: Policy) -> Episodes:
+    """Find meters with gaps in their sequence that are older than `gap_open_after_s`.
+
+    Onset: when the oldest of them was found; readings: how many numbers are missing in all of
+    them; value: its age, s.
+    """
+    rows = transaction.rows(
+        _SQL["gaps_open"],
+        {"meter_keys": meters.meter_key.tolist(), "now": now, "open_after_s": policy.gap_open_after_s},
+    )
+    found_us = np.array([to_us(row["found_at"]) for row in rows], dtype=np.int64)
+    return Episodes.build(
+        meter_key=np.array([row["meter_key"] for row in rows], dtype=np.int32),
+        check=BY_CODE["data_gap"].number,
+        flag=np.full(len(rows), Flag.SUSPECT),
+        started_us=found_us,
+        ended_us=ONGOING_US,
+        readings=np.array([row["missing"] for row in rows], dtype=np.int64),
+        value=(to_us(now) - found_us) / _US_PER_S,
+        limit=float(policy.gap_open_after_s),
+        part=0,
+    )

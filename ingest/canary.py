@@ -1,0 +1,60 @@
+"""A message to ourselves: only what comes back through broker and database proves that both work; pure.
+
+A dead network thread still looks connected. So a token is published every few seconds and has to
+come back like any message, be committed, and only then counts as seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: Outside of the meters' tree, so that no meter may write it.
+CANARY_TOPIC = "meterwarden/canary"
+
+_EVERY_US = 10_000_000
+#: Nothing at all, not even the canary, for so long on a connection that looks alive is no connection.
+DEAD_AFTER_S = 60.0
+
+
+@dataclass(slots=True)
+class Canary:
+    """Which token was sent when, and for how long nothing came; times in microseconds since 1970."""
+
+    identity: str
+    sent_us: int = 0
+    #: When the newest committed one had been sent; 0 before the first.
+    seen_us: int = 0
+    _waited_s: float = 0.0
+
+    @property
+    def topic(self) -> str:
+        """Where this process' canaries fly."""
+        return f"{CANARY_TOPIC}/{self.identity}"
+
+    def next_token(self, now_us: int) -> int | None:
+        """Give the token to be sent now, None where it is not time yet."""
+        if 0 <= now_us - self.sent_us < _EVERY_US:
+            return None
+        self.sent_us = now_us
+        return now_us
+
+    def heard(self) -> None:
+        """Note that something came from the broker, or that there is no connection that could be dead."""
+        self._waited_s = 0.0
+
+    def waited(self, seconds: float) -> None:
+        """Note that nothing came although a connection looked alive.
+
+        Waiting is counted, not read off a clock: a database that was away is no dead connection.
+        """
+        self._waited_s += seconds
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether a connection that looks alive brings nothing."""
+        return self._waited_s > DEAD_AFTER_S
+
+
+def read_token(payload: bytes) -> int | None:
+    """Read a canary's token; None for anything else."""
+    return int(payload) if payload.isdigit() and len(payload) <= 16 else None  # noqa: PLR2004 (below 2^53)

@@ -1,0 +1,93 @@
+"""Missing readings are asked for, again and more rarely, until they come; then nobody asks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import numpy as np
+import pytest
+
+from alerts.engine import Engine
+from fleet.meters import Meter
+from fleet.readings import ReadingBatch
+from ingest.backfill import due_requests
+from ingest.batch import AssembledBatch
+from ingest.writer import BatchWriter
+from storage.database import Database
+from storage.registry import upsert_meters
+
+ADDRESSES = {1: ("north", "M1")}
+
+
+@pytest.fixture
+def send(database: Database, make_meter: Callable[..., Meter], now: datetime) -> Callable[..., None]:
+    """Commit readings of M1 with these numbers."""
+    with database.transaction() as transaction:
+        upsert_meters(transaction, [make_meter("M1")])
+    writer = BatchWriter(database)
+
+    def run(*seqs: int, at: datetime = now) -> None:
+        time_us = int(now.timestamp() * 1e6) + np.array(seqs) * 1000
+        columns = {"seq": seqs, "boot": [7] * len(seqs), "flow_m3h": [1.0] * len(seqs)}
+        batch = ReadingBatch.build(
+            len(seqs), meter_key=[1] * len(seqs), device_time_us=time_us, received_us=time_us, **columns
+        )
+        writer.write(AssembledBatch(batch), "test", at)
+
+    return run
+
+
+def _asked(database: Database, now: datetime) -> list[dict[str, int]]:
+    words = due_requests(database, ADDRESSES, now)
+    assert {topic for topic, _ in words} <= {b"gas/v1/north/M1/backfill"}
+    return sorted((json.loads(payload) for _, payload in words), key=lambda word: word["from"])
+
+
+def test_a_gap_is_asked_for_after_a_grace_and_then_ever_more_rarely(
+    send: Callable[..., None], database: Database, now: datetime
+) -> None:
+    send(1, 2, 6, 9)
+    wanted = [{"boot": 7, "from": 3, "to": 5}, {"boot": 7, "from": 7, "to": 8}]
+    asked_at = [
+        second
+        for second in range(0, 4 * 3600, 5)
+        if _asked(database, now + timedelta(seconds=second)) == wanted
+    ]
+    assert asked_at[:4] == [10, 40, 100, 220]
+    assert np.diff(asked_at).max() == 3600
+
+
+def test_nobody_asks_for_what_came(send: Callable[..., None], database: Database, now: datetime) -> None:
+    send(1, 6)
+    send(2, 3, 5)
+    later = now + timedelta(minutes=1)
+    assert _asked(database, later) == [{"boot": 7, "from": 4, "to": 4}]
+    send(4)
+    assert _asked(database, later + timedelta(hours=2)) == []
+
+
+def test_a_leap_of_the_counter_is_asked_for_in_pieces(
+    send: Callable[..., None], database: Database, now: datetime
+) -> None:
+    send(1, 2**62)
+    assert _asked(database, now + timedelta(minutes=1)) == [{"boot": 7, "from": 2, "to": 10_001}]
+
+
+def test_a_gap_that_stays_open_becomes_an_alarm_and_ends_it_when_filled(
+    send: Callable[..., None], database: Database, now: datetime
+) -> None:
+    engine = Engine(database)
+    send(1, 4)
+
+    def alarms(minutes: int) -> list[tuple]:
+        engine.run_clock(now + timedelta(minutes=minutes))
+        with database.transaction() as transaction:
+            rows = transaction.rows("SELECT state, readings FROM alarm WHERE check_code = 'data_gap'")
+        return [(row["state"], row["readings"]) for row in rows]
+
+    assert alarms(29) == []
+    assert alarms(30) == [("active_unacked", 2)]
+    send(2, 3)
+    assert alarms(31) == [("cleared_unacked", 2)]
