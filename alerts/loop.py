@@ -16,7 +16,7 @@ from alerts.exceptions import StaleDecisionError
 from alerts.inspections.store import Planned
 from alerts.work import EngineCycle
 from storage.database import Database
-from storage.exceptions import DatabaseUnavailableError, SerializationError, UniqueViolationError
+from storage.exceptions import SerializationError, StorageError, UniqueViolationError
 from storage.named_sql import load_queries
 
 _SQL = load_queries("alerts")
@@ -110,9 +110,9 @@ class Loop:
                 )
                 stop.wait(_CONFLICT_WAIT_S)
                 continue
-            except DatabaseUnavailableError as error:
+            except StorageError as error:
                 _LOG.warning(
-                    "no database; trying again in %.1f s",
+                    "the database cannot be reached or does not take it; trying again in %.1f s",
                     backoff_s,
                     extra={"action": "engine_no_database", "why": str(error)},
                 )

@@ -44,7 +44,7 @@ class Admitted:
 def admit(payload: bytes, received_us: int, route: Route, window: TimeWindow) -> Admitted:
     """Decode a message of the topic `telemetry`, and check it against topic, registry and clock."""
     decoded = decode(payload)
-    _judge(decoded, route, window)
+    refused_sequence = _judge(decoded, route, window)
     refusal = None
     if decoded.refused:
         reasons = tuple(decoded.reasons)
@@ -53,23 +53,30 @@ def admit(payload: bytes, received_us: int, route: Route, window: TimeWindow) ->
         [reading for _, reading in decoded.readings],
         decoded.times_us,
         refusal,
-        decoded.refused_sequence if route.entry else [],
+        refused_sequence if route.entry else [],
         decoded.unknown_fields,
     )
 
 
-def _judge(decoded: Decoded, route: Route, window: TimeWindow) -> None:
-    """Move readings that cannot be taken from `decoded.readings` to its reasons."""
+def _judge(decoded: Decoded, route: Route, window: TimeWindow) -> list[tuple[int, int]]:
+    """Move readings that cannot be taken from `decoded.readings` to its reasons.
+
+    Gives (boot, seq) of refused ones, of this meter as far as they say: they are kept, so they leave no gap.
+    """
+    refused_sequence: list[tuple[int, int]] = []
     for item, claimed_us, claims in decoded.refused_claims:
-        decoded.reasons += _disagreements(item, claimed_us, claims, route.topic, window)
+        wrong = _disagreements(item, claimed_us, claims, route.topic, window)
+        decoded.reasons += wrong
+        if claims.sequence is not None and not _is_anothers(wrong):
+            refused_sequence.append(claims.sequence)
     kept, times = [], []
     for (item, reading), time_us in zip(decoded.readings, decoded.times_us, strict=True):
         wrong = _disagreements(item, time_us, reading, route.topic, window)
         decoded.reasons += wrong
         if wrong or route.reasons:
             decoded.refused += 1
-            if reading.boot is not None and reading.seq is not None:
-                decoded.refused_sequence.append((reading.boot, reading.seq))
+            if reading.boot is not None and reading.seq is not None and not _is_anothers(wrong):
+                refused_sequence.append((reading.boot, reading.seq))
         else:
             kept.append((item, reading))
             times.append(time_us)
@@ -77,6 +84,12 @@ def _judge(decoded: Decoded, route: Route, window: TimeWindow) -> None:
     decoded.reasons.sort(key=lambda reason: -1 if reason.item is None else reason.item)
     decoded.reasons[:0] = route.reasons
     decoded.readings, decoded.times_us = kept, times
+    return refused_sequence
+
+
+def _is_anothers(wrong: list[Reason]) -> bool:
+    """Tell whether a reading names another meter than its topic: its number is not this meter's."""
+    return any(reason.field in ("meter", "meter_id", "company") for reason in wrong)
 
 
 def _disagreements(

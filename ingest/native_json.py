@@ -24,6 +24,8 @@ _INT64_MAX = 2**63 - 1
 #: The largest whole number that every JSON reader keeps exact; far beyond any date.
 _TS_MAX = 2**53
 _LONGEST_QUOTE = 60
+#: What may stand between date and time.
+_BETWEEN = ("T", "t", " ")
 
 _Counter = Annotated[int, msgspec.Meta(ge=0, le=_INT64_MAX)]
 _Ts = Annotated[int, msgspec.Meta(ge=-_TS_MAX, le=_TS_MAX)]
@@ -61,6 +63,8 @@ class Claims:
     meter: str | None
     meter_id: str | None
     company: str | None
+    #: (boot, seq), if both could be read.
+    sequence: tuple[int, int] | None
 
 
 @dataclass(slots=True)
@@ -75,8 +79,6 @@ class Decoded:
     refused: int = 0
     #: Position, time and claims of refused readings: what else is wrong with them others can tell.
     refused_claims: list[tuple[int, int | None, Claims]] = field(default_factory=list)
-    #: (boot, seq) of refused readings that could be read: they are kept, so they leave no gap.
-    refused_sequence: list[tuple[int, int]] = field(default_factory=list)
     unknown_fields: int = 0
 
 
@@ -105,7 +107,10 @@ def parse_time_us(ts: int | str) -> int | None:
     if isinstance(ts, int):
         return ts * 1000
     try:
-        moment = datetime.fromisoformat(ts)
+        # `fromisoformat` also takes week dates and dates without dashes, which RFC 3339 does not know.
+        if ts[4:5] != "-" or ts[7:8] != "-" or ts[10:11] not in _BETWEEN:
+            return None
+        moment = datetime.fromisoformat(ts.upper())
         return None if moment.tzinfo is None else to_us(moment)
     except (ValueError, OverflowError):
         return None
@@ -139,12 +144,12 @@ def _remember(decoded: Decoded, item: int, fields: Mapping[str, Any]) -> None:
     """Keep of a refused reading what could be read of its time, its meter and its number."""
     ts: Any = fields.get("ts")
     names = (fields.get(name) for name in ("meter", "meter_id", "company"))
-    claims = Claims(*(name if isinstance(name, str) else None for name in names))
-    decoded.refused_claims.append((item, None if _time(ts) else parse_time_us(ts), claims))
     boot: Any = fields.get("boot")
     seq: Any = fields.get("seq")
-    if _is_counter(boot) and _is_counter(seq):
-        decoded.refused_sequence.append((boot, seq))
+    sequence = (boot, seq) if _is_counter(boot) and _is_counter(seq) else None
+    meter, meter_id, company = (name if isinstance(name, str) else None for name in names)
+    claims = Claims(meter, meter_id, company, sequence)
+    decoded.refused_claims.append((item, None if _time(ts) else parse_time_us(ts), claims))
 
 
 def _decode_leniently(payload: bytes) -> Decoded:

@@ -8,7 +8,12 @@ INSERT INTO refusal (received_at, topic, payload, readings, reasons) VALUES %s
 
 -- ingest_progress_load --
 -- Reads how far the boots of some meters are committed.
-SELECT meter_key, boot, highest FROM meter_sequence WHERE meter_key = ANY(%(meter_keys)s)
+SELECT array_agg(meter_key) AS meter_keys, array_agg(boot) AS boots, array_agg(highest) AS highest
+FROM meter_sequence WHERE meter_key = ANY(%(meter_keys)s)
+
+-- ingest_progress_lock --
+-- Waits until no other process accounts for sequence numbers; held to the end of the transaction.
+SELECT pg_advisory_xact_lock(7064704)
 
 -- ingest_gaps_load --
 -- Reads the holes in the sequences of some meters.
@@ -71,6 +76,8 @@ SET online = excluded.online,
     boot = coalesce(excluded.boot, meter_connection.boot),
     firmware = coalesce(excluded.firmware, meter_connection.firmware),
     changed_at = excluded.changed_at
+WHERE (meter_connection.online, meter_connection.boot, meter_connection.firmware) IS DISTINCT FROM
+    (excluded.online, coalesce(excluded.boot, meter_connection.boot), coalesce(excluded.firmware, meter_connection.firmware))
 
 -- ingest_heartbeat --
 -- Says that ingest lives, with its figures.

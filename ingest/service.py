@@ -24,7 +24,7 @@ from ingest.refusals import Reason, Refusal
 from ingest.session import MqttSession
 from ingest.writer import BatchWriter, Committed
 from storage.database import Database
-from storage.exceptions import DatabaseUnavailableError, RejectedDataError
+from storage.exceptions import RejectedDataError, StorageError
 from storage.named_sql import load_queries
 
 _log = structlog.get_logger(__name__)
@@ -169,7 +169,7 @@ class IngestService:
         self._housekeeping.tick(self._clock_us(), self.figures, self._directory.addresses)
 
     def _persist(self, work: Callable[[], None], stop: threading.Event) -> None:
-        """Do the work, again and again with backoff while the database is away.
+        """Do the work, again and again with backoff while the database is away or unwell.
 
         Nothing is acknowledged meanwhile, so the broker keeps it and memory stays bounded.
         """
@@ -177,8 +177,8 @@ class IngestService:
         while not stop.is_set():
             try:
                 work()
-            except DatabaseUnavailableError as error:
-                _log.warning("database cannot be reached, trying again", error=str(error), wait_s=wait_s)
+            except StorageError as error:
+                _log.warning("the database does not take it, trying again", error=str(error), wait_s=wait_s)
                 stop.wait(wait_s)
                 wait_s = min(wait_s * 2, most_s)
             else:

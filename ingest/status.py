@@ -38,6 +38,8 @@ _DECODER = msgspec.json.Decoder(WireStatus)
 def decode_status(payload: bytes) -> WireStatus | Reason:
     """Decode a payload of the topic `status`; a Reason where it cannot be taken."""
     try:
-        return _DECODER.decode(payload)
+        found = _DECODER.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return Reason(None, "payload", ascii(str(error))[1:-1][:_LONGEST_REASON])
+    # PostgreSQL's text cannot hold it.
+    return Reason(None, "firmware", "holds a NUL") if "\0" in (found.firmware or "") else found

@@ -12,16 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fleet.readings import ABSENT, ReadingBatch
+from fleet.readings import ABSENT
 from fleet.times import to_datetime
 from ingest.backfill import GRACE
 from ingest.batch import AssembledBatch
 from ingest.confirming import Confirmation
 from ingest.refusals import Refusal
-from ingest.sequence import Boot, Progress, advance_all
+from ingest.sequence import FIRST_SEQ, Boot, Progress, advance_all
 from ingest.status import StatusChange
 from storage.database import Database, Transaction
-from storage.exceptions import StorageError
 from storage.named_sql import load_queries
 from storage.readings import Written, write_readings
 
@@ -39,16 +38,11 @@ class Committed:
 
 
 class BatchWriter:
-    """Writes batches, and remembers how far each boot is committed.
-
-    The memory is only a copy of the database's rows: it changes after the commit, never before.
-    """
+    """Writes batches. It remembers nothing: another process may write the same meters."""
 
     def __init__(self, database: Database, failpoint: Callable[[str], None] = lambda _step: None) -> None:
         self._database = database
         self._failpoint = failpoint
-        self._progress: dict[Boot, Progress] = {}
-        self._loaded: set[int] = set()
 
     def write(self, batch: AssembledBatch, identity: str, now: datetime) -> Committed:
         """Commit a batch as a whole; `identity` is whose canary it may hold.
@@ -56,56 +50,49 @@ class BatchWriter:
         Raises StorageError: nothing of it is stored, unless the connection was lost during the
         commit; then nobody knows, and writing it again is safe.
         """
-        try:
-            return self._write(batch, identity, now)
-        except StorageError:
-            # What is remembered may be older than the database now.
-            self._progress.clear()
-            self._loaded.clear()
-            raise
-
-    def _write(self, batch: AssembledBatch, identity: str, now: datetime) -> Committed:
         with self._database.transaction() as transaction:
             written = write_readings(transaction, batch.readings)
             _insert_refusals(transaction, batch.refusals)
-            advanced = self._advance(transaction, batch, now)
+            advanced = _advance(transaction, batch, now)
             _upsert_status(transaction, batch.status)
             _note_canary(transaction, batch.canary_token, identity, now)
-            if written.inserted:
-                _leave_dirty_work(transaction, batch.readings, now)
+            _leave_dirty_work(transaction, written, now)
             self._failpoint("copied")
-        self._progress.update(advanced)
         return Committed(
             _figures(batch, written),
             [
                 Confirmation(key, boot, progress.committed_through)
                 for (key, boot), progress in advanced.items()
+                if progress.committed_through >= FIRST_SEQ
             ],
             batch.canary_token,
         )
 
-    def _advance(
-        self, transaction: Transaction, batch: AssembledBatch, now: datetime
-    ) -> dict[Boot, Progress]:
-        keys, boots, seqs = _numbered(batch)
-        self._load(transaction, {*np.unique(keys).tolist()} - self._loaded)
-        after = advance_all(self._progress, keys, boots, seqs)
-        before = {boot: self._progress.get(boot) for boot in after}
-        _write_progress(transaction, {b: p for b, p in after.items() if p != before[b]})
-        _write_gaps(transaction, before, after, now)
-        return after
 
-    def _load(self, transaction: Transaction, meter_keys: set[int]) -> None:
-        if not meter_keys:
-            return
-        named = {"meter_keys": sorted(meter_keys)}
-        gaps: dict[Boot, list[tuple[int, int]]] = {}
-        for row in transaction.rows(_SQL["ingest_gaps_load"], named):
-            gaps.setdefault((row["meter_key"], row["boot"]), []).append((row["seq_from"], row["seq_to"]))
-        for row in transaction.rows(_SQL["ingest_progress_load"], named):
-            boot = (row["meter_key"], row["boot"])
-            self._progress[boot] = Progress(row["highest"], tuple(gaps.get(boot, ())))
-        self._loaded |= meter_keys
+def _advance(transaction: Transaction, batch: AssembledBatch, now: datetime) -> dict[Boot, Progress]:
+    keys, boots, seqs = _numbered(batch)
+    if len(keys) == 0:
+        return {}
+    # From here to the commit no other process counts; what it counted is in the rows read next.
+    transaction.execute(_SQL["ingest_progress_lock"])
+    before = _load(transaction, np.unique(keys).tolist())
+    after = advance_all(before, keys, boots, seqs)
+    _write_progress(transaction, {b: p for b, p in after.items() if p != before.get(b)})
+    _write_gaps(transaction, before, after, now)
+    return after
+
+
+def _load(transaction: Transaction, meter_keys: Sequence[int]) -> dict[Boot, Progress]:
+    named = {"meter_keys": list(meter_keys)}
+    gaps: dict[Boot, list[tuple[int, int]]] = {}
+    for row in transaction.rows(_SQL["ingest_gaps_load"], named):
+        gaps.setdefault((row["meter_key"], row["boot"]), []).append((row["seq_from"], row["seq_to"]))
+    found = transaction.row(_SQL["ingest_progress_load"], named) or {}
+    columns = (found[name] or () for name in ("meter_keys", "boots", "highest"))
+    return {
+        (key, boot): Progress(highest, tuple(gaps.get((key, boot), ())))
+        for key, boot, highest in zip(*columns, strict=True)
+    }
 
 
 def _figures(batch: AssembledBatch, written: Written) -> Counter[str]:
@@ -154,14 +141,14 @@ def _write_progress(transaction: Transaction, changed: Mapping[Boot, Progress]) 
 
 def _write_gaps(
     transaction: Transaction,
-    before: Mapping[Boot, Progress | None],
+    before: Mapping[Boot, Progress],
     after: Mapping[Boot, Progress],
     now: datetime,
 ) -> None:
     gone: list[tuple[int, int, int, int]] = []
     new: list[tuple[int, int, int, int]] = []
     for boot, progress in after.items():
-        known = before[boot]
+        known = before.get(boot)
         old_gaps = known.gaps if known else ()
         if old_gaps != progress.gaps:
             gone += [(*boot, *gap) for gap in set(old_gaps) - set(progress.gaps)]
@@ -202,13 +189,12 @@ def _upsert_status(transaction: Transaction, changes: Sequence[StatusChange]) ->
     transaction.execute_many(_SQL["ingest_status_upsert"], rows, template)
 
 
-def _leave_dirty_work(transaction: Transaction, readings: ReadingBatch, now: datetime) -> None:
-    order = np.lexsort((readings.device_time_us, readings.meter_key))
-    keys = readings.meter_key[order]
-    heads = np.flatnonzero(np.append(True, np.diff(keys) != 0))
-    work = {
-        "created_at": now,
-        "meter_keys": keys[heads].tolist(),
-        "since_us": readings.device_time_us[order][heads].tolist(),
-    }
-    transaction.execute(_SQL["ingest_dirty_work_insert"], work)
+def _leave_dirty_work(transaction: Transaction, written: Written, now: datetime) -> None:
+    """Leave word of the new readings only: a repeated one is no work."""
+    if len(written.meter_keys):
+        work = {
+            "created_at": now,
+            "meter_keys": written.meter_keys.tolist(),
+            "since_us": written.since_us.tolist(),
+        }
+        transaction.execute(_SQL["ingest_dirty_work_insert"], work)

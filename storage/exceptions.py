@@ -64,6 +64,9 @@ def translate_errors() -> Iterator[None]:
         raise DatabaseUnavailableError(msg) from error
     except (psycopg2.DataError, psycopg2.IntegrityError) as error:
         raise RejectedDataError(_first_line(error)) from error
+    except ValueError as error:
+        # Of the driver itself, for text that no statement can hold.
+        raise RejectedDataError(str(error)) from error
     except psycopg2.Error as error:
         # The driver has no class of its own for a server that went away in mid-sentence.
         lost = type(error) is psycopg2.DatabaseError

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fleet.readings import MEASUREMENTS, ReadingBatch
 from storage.copy_codec import CopyColumn, decode_copy, encode_copy
@@ -45,15 +48,18 @@ def _complete(sql: str) -> str:
 _SQL = {name: _complete(sql) for name, sql in load_queries("storage").items()}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Written:
     """What became of the readings of one batch."""
 
-    inserted: int
+    inserted: int = 0
     #: Known before, or twice in the batch: the key (meter, device time, seq) was taken.
     duplicates: int = 0
     #: The key was taken by other content; kept in `reading_conflict`.
     conflicts: int = 0
+    #: Meters with new readings, and the earliest new device time of each, microseconds since 1970.
+    meter_keys: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    since_us: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 def write_readings(transaction: Transaction, readings: ReadingBatch) -> Written:
@@ -62,7 +68,7 @@ def write_readings(transaction: Transaction, readings: ReadingBatch) -> Written:
     Raises StorageError where the database's counts do not add up.
     """
     if len(readings) == 0:
-        return Written(0)
+        return Written()
     data = encode_readings(readings)
     try:
         with transaction.savepoint():
@@ -72,7 +78,10 @@ def write_readings(transaction: Transaction, readings: ReadingBatch) -> Written:
     if copied != len(readings):
         msg = f"{len(readings)} readings sent, {copied} stored: the counts do not add up"
         raise StorageError(msg)
-    return Written(copied)
+    order = np.lexsort((readings.device_time_us, readings.meter_key))
+    keys = readings.meter_key[order]
+    heads = np.flatnonzero(np.append(True, np.diff(keys) != 0))
+    return Written(copied, meter_keys=keys[heads], since_us=readings.device_time_us[order][heads])
 
 
 def encode_readings(readings: ReadingBatch) -> bytes:
@@ -90,7 +99,8 @@ def decode_readings(data: bytes) -> ReadingBatch:
 def _write_through_stage(transaction: Transaction, data: bytes, count: int) -> Written:
     transaction.execute(_SQL["readings_stage_table"])
     staged = transaction.copy_in(_SQL["readings_stage_copy_in"], data)
-    inserted = transaction.execute(_SQL["readings_from_stage"])
+    fresh = transaction.row(_SQL["readings_from_stage"]) or {}
+    inserted = int(fresh["inserted"] or 0)
     compared = transaction.row(_SQL["readings_compare"]) or {}
     missing, conflicts = int(compared["missing"]), int(compared["conflicts"])
     transaction.execute(_SQL["readings_stage_drop"])
@@ -101,4 +111,6 @@ def _write_through_stage(transaction: Transaction, data: bytes, count: int) -> W
             f"{missing} missing: the counts do not add up"
         )
         raise StorageError(msg)
-    return Written(inserted, duplicates, conflicts)
+    meter_keys = np.array(fresh["meter_keys"] or (), dtype=np.int32)
+    since_us = np.array(fresh["since_us"] or (), dtype=np.int64)
+    return Written(inserted, duplicates, conflicts, meter_keys, since_us)

@@ -24,13 +24,15 @@ def run_ingest(settings: Settings) -> None:
     """Work until a signal comes. Raises SessionLostError or IdentityLostError."""
     stop = stop_on_signals()
     options = IngestOptions(identity=settings.ingest_identity, max_age_days=settings.reading_max_age_days)
-    with open_database(settings) as database, open_broker(settings) as url:
+    with open_database(settings) as database:
         wait_for_database(database, stop)
         identity = Identity(database, options.identity)
         if identity.wait(stop):
-            also = [Canary(options.identity).topic]
-            session = MqttSession(url, options.identity, v5=settings.mqtt_v5, also=also)
-            IngestService(database, session, options, is_ours=identity.is_held).run(stop)
+            # Only now: of two processes on embedded parts one has the broker's ports.
+            with open_broker(settings) as url:
+                also = [Canary(options.identity).topic]
+                session = MqttSession(url, options.identity, v5=settings.mqtt_v5, also=also)
+                IngestService(database, session, options, is_ours=identity.is_held).run(stop)
         identity.release()
 
 

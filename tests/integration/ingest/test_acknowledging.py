@@ -206,6 +206,65 @@ def test_the_figures_say_what_was_refused_and_why(service: IngestService) -> Non
     assert service.figures["commit_us"] > 0
 
 
+def test_a_status_that_no_database_can_hold_is_refused(service: IngestService, database: Database) -> None:
+    payload = b'{"online":true,"firmware":"a\\u0000b"}'
+    service.handle([Delivery(1, NOW_US, [b"gas/v1/north/M1/status"], [payload], [1])])
+    with database.transaction() as transaction:
+        (row,) = transaction.rows("SELECT reasons FROM refusal")
+    assert row["reasons"] == [{"item": None, "field": "firmware", "reason": "holds a NUL"}]
+
+
+def test_two_processes_with_one_meter_keep_one_account(service: IngestService, database: Database) -> None:
+    other = IngestService(database, SessionLog(database), IngestOptions(), clock_us=Clock())  # type: ignore[arg-type]
+    service.handle([_message(1)])
+    other.handle([_message(2), _message(5)])
+    service.handle([_message(6)])
+    other.handle([_message(3), _message(4)])
+    service.handle([_message(7)])
+    with database.transaction() as transaction:
+        assert transaction.rows("SELECT * FROM sequence_gap") == []
+        assert transaction.row("SELECT count(*) AS n FROM refusal") == {"n": 0}
+    assert service._session.said[-1] == _confirmed(7)
+
+
+def test_nothing_is_confirmed_before_the_first_number_came(service: IngestService) -> None:
+    service.handle([_message(5)])
+    assert service._session.said == []
+
+
+def test_a_repeated_reading_beside_a_new_one_is_no_work(service: IngestService, database: Database) -> None:
+    service.handle([_message(1), _message(2)])
+    service.handle([_message(2), _message(3)])
+    with database.transaction() as transaction:
+        rows = transaction.rows("SELECT since FROM dirty_work ORDER BY dirty_work_id")
+    assert [row["since"][0].microsecond // 1000 for row in rows] == [1, 3]
+
+
+def test_a_database_that_only_reads_for_a_while_is_tried_again(
+    service: IngestService, database: Database
+) -> None:
+    service.handle([_message(1)])
+    refused: list[str] = []
+
+    class Impatient(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002
+            refused.append("waited")
+            with database.session() as connection, connection.cursor() as cursor:
+                cursor.execute("SET default_transaction_read_only = off")
+                cursor.execute(
+                    "ALTER DATABASE " + connection.info.dbname + " RESET default_transaction_read_only"
+                )
+            service._writer._database = Database(database.url)
+            return False
+
+    with database.session() as connection, connection.cursor() as cursor:
+        cursor.execute("ALTER DATABASE " + connection.info.dbname + " SET default_transaction_read_only = on")
+    service._writer._database = Database(database.url)
+    service._persist(lambda: service.handle([_message(2)]), Impatient())
+    assert refused == ["waited"]
+    assert service.figures["readings"] == 2
+
+
 def test_progress_survives_a_restart(service: IngestService, database: Database) -> None:
     service.handle([_message(1), _message(4)])
     again = IngestService(database, SessionLog(database), IngestOptions(), clock_us=Clock())  # type: ignore[arg-type]

@@ -47,8 +47,8 @@ def test_a_database_that_is_away_is_tried_again_and_said(caplog):
     Loop(engine, Database("postgresql://never-asked")).run(engine.stop, lambda: NOW)
     assert engine.runs == 2
     assert [record.message for record in caplog.records] == [
-        "no database; trying again in 0.5 s",
-        "no database; trying again in 1.0 s",
+        "the database cannot be reached or does not take it; trying again in 0.5 s",
+        "the database cannot be reached or does not take it; trying again in 1.0 s",
     ]
 
 

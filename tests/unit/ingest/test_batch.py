@@ -103,3 +103,10 @@ def test_a_stranger_cannot_move_the_mark_of_a_meter() -> None:
     batch = assemble([_message(_reading(boot=7, seq=1), "gas/v1/south/M1/telemetry")], DIRECTORY, WINDOW)
     assert batch.refused_sequence == []
     assert len(batch.readings) == 0
+
+
+def test_a_reading_that_names_another_meter_does_not_count_for_this_one() -> None:
+    payload = [_reading(boot=7, seq=1, meter="M2"), _reading(boot=7, seq=2, meter_id="M2", flow="x")]
+    batch = assemble([_message(payload)], DIRECTORY, WINDOW)
+    assert batch.refused_sequence == []
+    assert batch.refusals[0].readings == 2

@@ -12,6 +12,7 @@ GOOD = [
     (b'{"ts":1795147200000,"flow":1.5}', 1_795_147_200_000_000, {"flow": 1.5}),
     (b'{"ts":"2026-11-20T12:00:00+08:00","volume":7}', 1_795_147_200_000_000, {"volume": 7.0}),
     (b'{"ts":"2026-11-20T04:00:00.123456Z","battery":3.6}', 1_795_147_200_123_456, {"battery": 3.6}),
+    (b'{"ts":"2026-11-20t04:00:00z","flow":1}', 1_795_147_200_000_000, {"flow": 1.0}),
     (b'{"ts":0,"valve":"closed"}', 0, {"valve": "closed"}),
     (b'{"ts":0,"status":["low_oil","new_code"]}', 0, {"status": ["low_oil", "new_code"]}),
     (b'{"ts":0,"flow":null,"balance":-3}', 0, {"flow": None, "balance": -3.0}),
@@ -45,6 +46,8 @@ BAD = [
     (b'{"ts":1.5,"flow":1}', [(0, "ts", "is neither")]),
     (b'{"ts":true,"flow":1}', [(0, "ts", "is neither")]),
     (b'{"ts":"2026-11-20T12:00:00","flow":1}', [(0, "ts", "no RFC 3339 time with an offset")]),
+    (b'{"ts":"2026-W47-5T04:00:00+00:00","flow":1}', [(0, "ts", "no RFC 3339 time with an offset")]),
+    (b'{"ts":"20261120T040000Z","flow":1}', [(0, "ts", "no RFC 3339 time with an offset")]),
     (b'{"ts":"yesterday","flow":1}', [(0, "ts", "no RFC 3339 time with an offset")]),
     (b'{"ts":1' + b"0" * 40 + b',"flow":1}', [(0, "ts", "is beyond any time")]),
     (b'{"ts":0,"flow":"1.5"}', [(0, "flow", "'1.5' is not a number")]),
@@ -85,7 +88,7 @@ def test_a_bad_reading_does_not_take_its_neighbours_along() -> None:
     decoded = decode(b'[{"ts":1,"flow":1},{"ts":2,"flow":NaN,"boot":7,"seq":3},{"ts":3,"flow":3}]')
     assert [(item, reading.flow) for item, reading in decoded.readings] == [(0, 1.0), (2, 3.0)]
     assert [(r.item, r.field) for r in decoded.reasons] == [(1, "flow")]
-    assert decoded.refused_sequence == [(7, 3)]
+    assert [claims.sequence for _, _, claims in decoded.refused_claims] == [(7, 3)]
 
 
 def test_unknown_fields_are_ignored_and_counted() -> None:
