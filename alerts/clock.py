@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from alerts.carried import load_states
 from alerts.gaps import open_gaps
+from alerts.path_health import alive
 from analytics.episodes import Episodes
 from analytics.pipeline import CLOCK_CHECKS, evaluate_clock, silence_horizon_us
 from fleet.meters import MeterTable
@@ -31,23 +32,25 @@ def due_now(
 ) -> Episodes:
     """Run the clock's checks on some meters of one time zone; gives all that is true at `now`."""
     state = load_states(transaction, meters.meter_key).state
-    horizon_us = _horizon_us(transaction, state, to_us(now))
+    horizon_us = _horizon_us(transaction, state, now)
     offset = now.astimezone(ZoneInfo(timezone)).utcoffset()
     offset_s = np.full(len(meters), int(offset.total_seconds()) if offset else 0, dtype=np.int64)
     by_clock = evaluate_clock(meters, state, to_us(now), horizon_us, offset_s, policy)
     return Episodes.concatenate([by_clock, open_gaps(transaction, meters, now, policy)])
 
 
-def _horizon_us(transaction: Transaction, state: NDArray[np.void], now_us: int) -> NDArray[np.int64]:
+def _horizon_us(transaction: Transaction, state: NDArray[np.void], now: datetime) -> NDArray[np.int64]:
     """Estimate up to which device time each meter's readings must have been evaluated.
 
     The estimate of the checks, which sees these meters only, is put right by what the database
     knows of the fleet: its newest reading, and work that waits. A meter whose readings are
-    stored but not evaluated yet is not silent; the engine is late.
+    stored but not evaluated yet is not silent; the engine is late. Nor is any while ingest or the
+    broker is away: then nobody can know.
     """
     row = transaction.row(_SQL["fleet_newest"]) or {"newest_at": None, "waiting_since": None}
     newest_us = ABSENT if row["newest_at"] is None else to_us(row["newest_at"])
-    horizon_us = silence_horizon_us(now_us, state, newest_us)
+    whole = alive(transaction.row(_SQL["ingest_heartbeat"]), now)
+    horizon_us = silence_horizon_us(whole.until_us, state, newest_us, whole.since_us)
     if row["waiting_since"] is not None:
         horizon_us = np.minimum(horizon_us, to_us(row["waiting_since"]))
     return horizon_us

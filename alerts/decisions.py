@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from alerts.alarms.lifecycle import Event
 from alerts.alarms.reconcile import Scope, reconcile
 from alerts.alarms.store import apply_changes, load_alarms
-from alerts.inspections.store import create_alarm_tasks
+from alerts.inspections.store import cancel_alarm_tasks, create_alarm_tasks
 from analytics.episodes import Episodes
 from fleet.times import to_us
 from storage.database import Transaction
@@ -63,6 +63,7 @@ def decide(
     changes = reconcile(episodes, alarms, now, scope)
     applied = apply_changes(transaction, changes, now, arrived_us)
     tasks = create_alarm_tasks(transaction, applied, now)
+    cancel_alarm_tasks(transaction, applied)
     happened = Counter(change.event for change in changes)
     return Decided(
         alarms_opened=happened[Event.RAISE],

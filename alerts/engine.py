@@ -52,6 +52,8 @@ class _Evaluated:
     readings: int
     episodes: Episodes
     state: NDArray[np.void]
+    #: Meter number -> the first reading of a history that was evaluated again, microseconds since 1970.
+    since_us: dict[int, int]
 
 
 def _nothing(_step: str) -> None:
@@ -147,7 +149,9 @@ class Engine:
         arrived = dict(
             zip(meters.meter_key.tolist(), evaluated.state["last_received_us"].tolist(), strict=True)
         )
-        scope = Scope(frozenset(todo.meter_keys[todo.again].tolist()), _READING_CHECKS, history=True)
+        again = frozenset(todo.meter_keys[todo.again].tolist())
+        refutable = _READING_CHECKS | {"meter_silent"}
+        scope = Scope(again, _READING_CHECKS, history=True, refutable=refutable, since_us=evaluated.since_us)
         decided = decide(transaction, evaluated.episodes, _ALL_CHECKS, scope, now, arrived)
         self._failpoint("alarms_written")
         finish(transaction, claimed)
@@ -167,12 +171,15 @@ class Engine:
         before[todo.again] = initial_state(int(todo.again.sum()))
         episodes: list[Episodes] = []
         count = 0
+        since_us: dict[int, int] = {}
         for part, readings in blocks(transaction, todo, self._readings_per_block):
             result = evaluate(readings, meters.take(part), before[part], self._policy)
             before[part] = result.state
             episodes.append(result.episodes)
             count += len(readings)
-        return _Evaluated(count, Episodes.concatenate(episodes), before)
+            keys, first = np.unique(readings.meter_key, return_index=True)
+            since_us |= dict(zip(keys.tolist(), readings.device_time_us[first].tolist(), strict=True))
+        return _Evaluated(count, Episodes.concatenate(episodes), before, since_us)
 
     def _clock_blocks(self) -> Iterator[tuple[str, NDArray[np.int32]]]:
         with self._database.transaction() as transaction:

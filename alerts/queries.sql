@@ -82,6 +82,10 @@ SET evaluated_through = excluded.evaluated_through, last_received_at = excluded.
 SELECT (SELECT max(evaluated_through) FROM meter_state) AS newest_at,
     (SELECT min(created_at) FROM dirty_work) AS waiting_since
 
+-- ingest_heartbeat --
+-- Reads what ingest last said of itself.
+SELECT started_at, beat_at, figures FROM service_heartbeat WHERE service = 'ingest'
+
 -- gaps_open --
 -- Lists meters with holes in their sequence that are older than a limit.
 SELECT meter_key, min(found_at) AS found_at,

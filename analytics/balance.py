@@ -25,7 +25,9 @@ def check_balance(block: Block) -> Verdict:
     exhausted[able & (balance <= 0)] = Flag.SUSPECT
 
     verdict = Verdict(flags={"balance_low": low, "balance_exhausted": exhausted})
-    for code, limit in (("balance_low", block.meters.low_balance), ("balance_exhausted", 0.0)):
+    limits = {"balance_low": block.meters.low_balance, "balance_exhausted": np.zeros(len(block.meters))}
+    for code, limit in limits.items():
         entries = block.decisions(verdict.flags[code], balance)
-        block.track(verdict, entries, Tracker(code=code, worse=np.fmin), limit)
+        applies = block.meters.prepaid & ~np.isnan(limit)
+        block.track(verdict, entries, Tracker(code=code, worse=np.fmin), limit, applies=applies)
     return verdict

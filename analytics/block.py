@@ -113,10 +113,20 @@ class Block:
         tracker: Tracker,
         limit: Floats | float,
         name: str | None = None,
+        applies: Mask | None = None,
     ) -> None:
-        """Turn decisions into episodes of the verdict, under the state's field `name` (or the code)."""
+        """Turn decisions into episodes of the verdict, under the state's field `name` (or the code).
+
+        `applies` has shape (m,): where it is false the check has nothing to hold against the meter
+        any more, and what was open ends with the meter's first reading here.
+        """
         name = name or tracker.code
-        episodes, after = tracker.track(decisions, self.state[name], self.meters.meter_key, limit)
+        carried = self.state[name]
+        if applies is not None and not applies.all():
+            began_us = self.time_us[self.seg.first]
+            ended, carried = tracker.end(carried, ~applies, self.meters.meter_key, began_us)
+            verdict.episodes.append(ended)
+        episodes, after = tracker.track(decisions, carried, self.meters.meter_key, limit)
         verdict.episodes.append(episodes)
         verdict.state[name] = after
 

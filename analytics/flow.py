@@ -28,7 +28,9 @@ def check_over_range(block: Block) -> Verdict:
     flags = block.flags(~np.isnan(flow), decidable=~np.isnan(qmax))
     _grade(flags, flow, qmax, block.policy.overload_ratio, ~block.dropout)
     verdict = Verdict(flags={"flow_over_range": flags})
-    block.track(verdict, block.decisions(flags, flow), Tracker(code="flow_over_range"), block.meters.qmax_m3h)
+    limit = block.meters.qmax_m3h
+    tracker = Tracker(code="flow_over_range")
+    block.track(verdict, block.decisions(flags, flow), tracker, limit, applies=~np.isnan(limit))
     return verdict
 
 
@@ -55,13 +57,17 @@ def check_under_range(block: Block) -> Verdict:
     verdict = Verdict(flags={"flow_under_range": flags})
     entries = Decisions(seg=seg, time_us=time_us, flag=flags[rows], value=flow, onset_us=since_us)
     tracker = Tracker(code="flow_under_range", worse=np.fmin)
-    block.track(verdict, entries, tracker, block.meters.qmin_m3h)
+    limit = block.meters.qmin_m3h
+    block.track(verdict, entries, tracker, limit, applies=~np.isnan(limit))
     verdict.state |= {
         "under_last_us": seg.closing(time_us, state["under_last_us"]),
         "under": seg.closing(under, state["under"]),
         "under_since_us": seg.closing(since_us, state["under_since_us"]),
     }
     return verdict
+
+
+_ABOVE = 1 + 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +114,7 @@ def check_sustained(block: Block, volume: Series) -> Verdict:
     verdict = Verdict(flags={"flow_over_range_sustained": flags})
     entries = Decisions(seg=seg, time_us=anchors.time_us, flag=flag, value=mean, onset_us=anchors.before_us)
     tracker = Tracker(code="flow_over_range_sustained", ends_at_onset=True)
-    block.track(verdict, entries, tracker, meters.qmax_m3h)
+    block.track(verdict, entries, tracker, meters.qmax_m3h, applies=~np.isnan(meters.qmax_m3h))
     verdict.state |= {
         "anchor_us": seg.closing(anchors.time_us, block.state["anchor_us"]),
         "anchor": seg.closing(anchors.volume_m3, block.state["anchor"]),
@@ -156,5 +162,6 @@ def _still_broken(block: Block, anchors: _Anchors, suspicious: Mask) -> Mask:
 
 def _grade(flags: Flags, value: Floats, qmax: Floats, overload_ratio: float, where: Mask) -> None:
     """Set SUSPECT above Qmax and FAIL above `overload_ratio` Qmax, in place."""
-    flags[where & (value > qmax)] = Flag.SUSPECT
+    # What is left of Qmax after a subtraction of large registers is not above it.
+    flags[where & (value > qmax * _ABOVE)] = Flag.SUSPECT
     flags[where & (value > overload_ratio * qmax)] = Flag.FAIL

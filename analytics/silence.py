@@ -61,13 +61,17 @@ def silent_now(
     return _episodes(meters.meter_key[rows], last_us[rows], limit_us[rows], ends, horizon_us[rows])
 
 
-def silence_horizon_us(now_us: int, state: NDArray[np.void], newest_us: int = ABSENT) -> NDArray[np.int64]:
+def silence_horizon_us(
+    now_us: int, state: NDArray[np.void], newest_us: int = ABSENT, alive_since_us: int = ABSENT
+) -> NDArray[np.int64]:
     """Estimate up to which device time each meter's data must have arrived, shape (m,).
 
     The newest device time in the fleet, but never later than `now_us`: while a backlog is worked
     off, everybody is as late as it is. Where nothing was received from a meter for longer than
     its silence limit it is `now_us`, for no backlog explains that. Where something came within the
     last seconds it is that meter's own newest time: who talks is not silent, however old the news.
+    So it is where our own way from broker to database was interrupted for longer than the meter's
+    limit, until it has been whole again for as long.
 
     Parameters
     ----------
@@ -77,6 +81,8 @@ def silence_horizon_us(now_us: int, state: NDArray[np.void], newest_us: int = AB
         Shape (m,), the carried state of some meters of the fleet.
     newest_us
         The newest device time in the fleet, where others than these meters are known.
+    alive_since_us
+        Since when the way from broker to database is whole; ABSENT where nobody can tell.
 
     """
     last_us = state["last_time_us"]
@@ -86,7 +92,10 @@ def silence_horizon_us(now_us: int, state: NDArray[np.void], newest_us: int = AB
     waited_us = now_us - state["last_received_us"]
     horizon_us[heard & (waited_us > state["silent_limit_us"])] = now_us
     talking = heard & (waited_us <= _TALKING_US)
-    horizon_us[talking] = np.minimum(horizon_us, last_us)[talking]
+    limit_us = state["silent_limit_us"]
+    interrupted = (alive_since_us != ABSENT) & (alive_since_us - state["last_received_us"] > limit_us)
+    unproven = heard & interrupted & (now_us - alive_since_us <= limit_us)
+    horizon_us[talking | unproven] = np.minimum(horizon_us, last_us)[talking | unproven]
     return horizon_us
 
 

@@ -106,6 +106,31 @@ class Tracker:
         after[rows] = np.where(ended == ONGOING_US, runs, _NONE)
         return episodes, after
 
+    def end(
+        self,
+        carried: NDArray[np.void],
+        gone: NDArray[np.bool_],
+        meter_key: NDArray[np.int32],
+        ended_us: NDArray[np.int64],
+    ) -> tuple[Episodes, NDArray[np.void]]:
+        """End what is open at the meters of a mask, all of shape (m,); gives it, and what is left open."""
+        rows = np.flatnonzero(gone & (carried["started_us"] != ABSENT))
+        open_ = carried[rows]
+        episodes = Episodes.build(
+            meter_key=meter_key[rows],
+            check=BY_CODE[self.code].number,
+            flag=open_["flag"],
+            part=self.part,
+            started_us=open_["started_us"],
+            ended_us=ended_us[rows],
+            readings=open_["readings"],
+            value=open_["value"],
+            limit=np.nan,
+        )
+        left = carried.copy()
+        left[rows] = _NONE
+        return episodes, left
+
     def _runs(self, known: Decisions, carried: NDArray[np.void]) -> tuple[Any, Any, Any, NDArray[np.void]]:
         seg, bad = known.seg, known.flag != Flag.GOOD
         was_open = carried["started_us"] != ABSENT

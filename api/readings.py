@@ -20,6 +20,7 @@ router = APIRouter(prefix="/api/v1/readings", tags=["readings"], responses=PROBL
 #: A meter's clock may run ahead of ours by this much before ingest refuses its readings.
 CLOCK_AHEAD = timedelta(minutes=10)
 _DEFAULT_SPAN = timedelta(days=1)
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 _WRONG_WAY_ROUND = ("from", "must lie before `to`")
 
 
@@ -61,7 +62,7 @@ def list_readings(
 ) -> Page[ReadingOut]:
     """List one meter's readings of [from, to) by device time."""
     end = to or service.now() + CLOCK_AHEAD
-    begin = start or end - _DEFAULT_SPAN
+    begin = start or max(end, _EARLIEST + _DEFAULT_SPAN) - _DEFAULT_SPAN
     if begin >= end:
         raise invalid_query(*_WRONG_WAY_ROUND)
     cursor = decode_cursor(after, parse_time, integer) or [None, None]
@@ -110,4 +111,8 @@ def parse_time(value: Any) -> datetime:
     if moment.tzinfo is None:
         msg = "a time without an offset"
         raise ValueError(msg)
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        msg = "a time beyond the calendar"
+        raise ValueError(msg) from error

@@ -166,8 +166,8 @@ def _resolve(meter: Meter, policy: Policy) -> dict[str, float]:
         "register_top_m3": 10.0**digits,
         "register_step_m3": _first(meter.register_step, policy.register_step_m3),
         "low_balance": _first(meter.low_balance, policy.low_balance.get(meter.balance_unit or "CNY")),
-        **_battery("battery", meter.battery_type, meter.battery_replaced_on, meter.battery_life_days),
-        **_battery("battery2", meter.battery2_type, meter.battery2_replaced_on, meter.battery2_life_days),
+        **_battery(meter, "battery"),
+        **_battery(meter, "battery2"),
         **_oil(meter),
     }
 
@@ -175,15 +175,21 @@ def _resolve(meter: Meter, policy: Policy) -> dict[str, float]:
 def _oil(meter: Meter) -> dict[str, float]:
     """Resolve the oil's limits; a meter without bearings to oil has none, whatever its row says."""
     oiled = meter.technology in (Technology.ROOTS, Technology.TURBINE)
+    # Oil that was never changed came with the meter.
+    filled_on = meter.oil_filled_on or meter.installed_on
     return {
-        "oil_filled_day": day_number(meter.oil_filled_on if oiled else None),
+        "oil_filled_day": day_number(filled_on if oiled else None),
         "oil_interval_days": _first(meter.oil_interval_days if oiled else None),
         "oil_volume_at_fill_m3": _first(meter.oil_volume_at_fill if oiled else None),
         "oil_interval_m3": _first(meter.oil_interval_m3 if oiled else None),
     }
 
 
-def _battery(name: str, kind: str | None, replaced_on: date | None, life: int | None) -> dict[str, float]:
+def _battery(meter: Meter, name: str) -> dict[str, float]:
+    """Resolve a battery's limits; one that was never replaced came with the meter."""
+    kind, life = getattr(meter, f"{name}_type"), getattr(meter, f"{name}_life_days")
+    there = kind is not None or life is not None
+    replaced_on = getattr(meter, f"{name}_replaced_on") or (meter.installed_on if there else None)
     limits = BATTERIES.get(kind or "")
     life_days = _first(life, limits.life_days if limits else UNKNOWN_BATTERY_LIFE_DAYS)
     return {

@@ -5,6 +5,7 @@ None of the numbers below is a quoted rule; each is a default that a company may
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -43,9 +44,10 @@ def battery_type(text: str) -> str | None:
     plain = text.lower()
     if "alkal" in plain or "碱" in plain:
         return "alkaline_6v"
-    if "7.2" in plain or "7v2" in plain:
+    lithium = re.search(r"lithium|锂|\bli\b|\bli[-/ ]", plain) is not None
+    if re.search(r"(?<![0-9.])7[.v]2(?![0-9])", plain):
         return "lithium_7v2"
-    return "lithium_3v6" if "li" in plain or "锂" in plain or "3.6" in plain else None
+    return "lithium_3v6" if lithium or re.search(r"(?<![0-9.])3[.v]6(?![0-9])", plain) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

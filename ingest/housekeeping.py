@@ -72,6 +72,7 @@ class Housekeeping:
                 "gaps_open": gaps["gaps"],
                 "backlog": self.session.backlog,
                 "connected": self.session.connected,
+                "connected_since_us": self.session.connected_since_us,
                 "epoch": self.session.epoch,
                 "last_canary_us": self.canary.seen_us,
             }

@@ -68,6 +68,7 @@ class MqttSession:
         #: which may have given the packet id to another message.
         self._epoch = 0
         self._up = False
+        self._connected_since_us = 0
         self._started = False
         self._client = self._make_client(client_id)
 
@@ -75,6 +76,11 @@ class MqttSession:
     def connected(self) -> bool:
         """Whether a connection is up."""
         return self._up
+
+    @property
+    def connected_since_us(self) -> int:
+        """When the present or last connection came up, microseconds since 1970; 0 before the first."""
+        return self._connected_since_us
 
     @property
     def epoch(self) -> int:
@@ -185,6 +191,7 @@ class MqttSession:
         with self._lock:
             self._epoch += 1
             self._up = True
+            self._connected_since_us = time.time_ns() // 1000
         # Always: it costs nothing where the session has the subscription, and it is not waited
         # for, because the SUBACK can arrive behind the whole backlog.
         self._client.subscribe([(name, 1) for name in self._filters])

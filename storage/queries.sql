@@ -110,3 +110,16 @@ SELECT EXISTS (
     WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted
         AND classid = 7064702 AND objid::bigint = hashtext(%(name)s)::bigint & 4294967295
 ) AS held
+
+-- alarms_follow_meter --
+-- Gives open alarms to the company that their meter belongs to now.
+UPDATE alarm SET company = meter.company FROM meter
+WHERE meter.meter_id = ANY(%(meter_ids)s) AND alarm.meter_key = meter.meter_key
+    AND alarm.company <> meter.company AND alarm.state <> 'closed'
+
+-- tasks_follow_meter --
+-- Gives visits that are still to be made to the company and customer that their meter belongs to now.
+UPDATE task SET company = meter.company, customer = meter.customer FROM meter
+WHERE meter.meter_id = ANY(%(meter_ids)s) AND task.meter_key = meter.meter_key
+    AND (task.company, task.customer) <> (meter.company, meter.customer)
+    AND task.state NOT IN ('done', 'verified', 'cancelled')

@@ -8,7 +8,9 @@ from typing import Any
 
 from fleet.meters import FIELDS, CustomerKind, Meter, ReadingClass, Technology
 from storage.database import Row, Transaction
+from storage.named_sql import load_queries
 
+_SQL = load_queries("storage")
 _COLUMNS = ", ".join(FIELDS)
 _TEMPLATE = "(" + ", ".join(f"%({name})s" for name in FIELDS) + ")"
 _UPDATES = ", ".join(f"{name} = excluded.{name}" for name in FIELDS if name != "meter_id")
@@ -34,6 +36,9 @@ def upsert_meters(transaction: Transaction, meters: Sequence[Meter]) -> int:
         [asdict(meter) for meter in meters],
         _TEMPLATE,
     )
+    # A meter that changes hands takes along what is open of it.
+    for name in ("alarms_follow_meter", "tasks_follow_meter"):
+        transaction.execute(_SQL[name], {"meter_ids": [meter.meter_id for meter in meters]})
     return len(meters)
 
 

@@ -42,6 +42,8 @@ class Event(StrEnum):
     REACTIVATE = "reactivate"
     #: Late readings showed an earlier occurrence that was over before the present one.
     RECUR_LATE = "recur_late"
+    #: The readings as they are now show no occurrence at all: it never was.
+    WITHDRAW = "withdraw"
     #: A person knows.
     ACKNOWLEDGE = "acknowledge"
 
@@ -61,12 +63,14 @@ LIFECYCLE: TransitionTable[State, Event] = TransitionTable(
         _row(_AU, Event.ACKNOWLEDGE, _AA, "somebody knows; the condition still holds"),
         _row(_AU, Event.CLEAR, _CU, "it happened, and nobody has seen it: it stays on the list"),
         _row(_AU, Event.RECUR_LATE, _AU, "one alarm stands for every occurrence until it is closed"),
+        _row(_AU, Event.WITHDRAW, _C, "it never was, and nobody has said otherwise"),
         _row(_AA, Event.UPDATE, _AA, "value and number of readings follow the condition"),
         _row(_AA, Event.ESCALATE, _AU, "what was acknowledged was the lesser severity"),
         _row(_AA, Event.CLEAR, _C, "known and over: nothing is left to do"),
         _row(_AA, Event.RECUR_LATE, _AA, "whoever acknowledged knows of the condition"),
         _row(_CU, Event.ACKNOWLEDGE, _C, "known and over: nothing is left to do"),
         _row(_CU, Event.REACTIVATE, _AU, "it came back unseen: the same alarm, one occurrence more"),
+        _row(_CU, Event.WITHDRAW, _C, "it never was, and nobody has said otherwise"),
         _row(_CU, Event.RECUR_LATE, _CU, "one alarm stands for every occurrence until it is closed"),
     ),
 )

@@ -8,12 +8,12 @@ or a re-evaluation, change nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from alerts.alarms.findings import Found, Key, group_episodes
-from alerts.alarms.lifecycle import LIFECYCLE, Event
+from alerts.alarms.lifecycle import LIFECYCLE, Event, State
 from alerts.alarms.model import RANK, Alarm, Change
 from analytics.episodes import Episodes
 from fleet.checks import Severity
@@ -37,10 +37,19 @@ class Scope:
     checks: frozenset[str] = frozenset()
     #: True: not shown means that it never was (a history); False: that it is over by now.
     history: bool = False
+    #: Checks of which a history shows every occurrence that is over, if not what goes on now.
+    refutable: frozenset[str] = frozenset()
+    #: Meter number -> where its history begins, microseconds since 1970; before, nothing is refuted.
+    since_us: Mapping[int, int] = field(default_factory=dict)
 
     def covers(self, key: Key) -> bool:
         """Tell whether absence means something for this meter and check."""
         return key[0] in self.meters and key[1] in self.checks
+
+    def refutes_from(self, key: Key) -> int | None:
+        """Give the moment from which on alarms that no episode supports never were; None for never."""
+        known = self.history and key[0] in self.meters and key[1] in self.refutable
+        return self.since_us.get(key[0]) if known else None
 
 
 def reconcile(
@@ -64,13 +73,18 @@ def reconcile(
     known: dict[Key, list[Alarm]] = {}
     for alarm in alarms:
         known.setdefault((alarm.meter_key, alarm.check), []).append(alarm)
-    unshown = {key for key in known if key not in found and scope.covers(key)}
+    unshown = {
+        key
+        for key in known
+        if key not in found and (scope.covers(key) or scope.refutes_from(key) is not None)
+    }
     decided_us = to_us(decided_at)
     changes: list[Change] = []
     for key in sorted(found.keys() | unshown):
         case = _Case(key, known.get(key, ()), scope if scope.covers(key) else None)
         for item in found.get(key, ()):
             case.take(item)
+        case.withdraw(found.get(key, ()), scope.refutes_from(key))
         case.finish(decided_us)
         changes += case.changes
     return changes
@@ -104,6 +118,19 @@ class _Case:
             late = replace(alarm, first_onset_us=first, occurrences=alarm.occurrences + 1)
             self._change(alarm, Event.RECUR_LATE, late, found.start_us, _late_note(found))
 
+    def withdraw(self, found: Sequence[Found], from_us: int | None) -> None:
+        """Withdraw an unacknowledged alarm that no episode of a history supports."""
+        alarm = self._open
+        if alarm is None or from_us is None or alarm.first_onset_us < from_us:
+            return
+        if alarm.active and self._scope is None:
+            return
+        if alarm.state is State.ACTIVE_ACKED or any(_overlaps(alarm, item) for item in found):
+            return
+        # An alarm of no length stands for nothing: should it show after all, it is a new one.
+        never = replace(alarm, ended_us=alarm.first_onset_us)
+        self._change(alarm, Event.WITHDRAW, never, alarm.first_onset_us, CORRECTION)
+
     def finish(self, decided_us: int) -> None:
         """Clear an active alarm that an evaluation of everything does not show."""
         alarm = self._open
@@ -116,7 +143,7 @@ class _Case:
 
     def _stands_for(self, found: Found) -> bool:
         alarms = [*self._closed, self._open] if self._open else self._closed
-        return any(a.first_onset_us < found.end_us and found.start_us < a.until_us for a in alarms)
+        return any(_overlaps(alarm, found) for alarm in alarms)
 
     def _raise(self, found: Found) -> None:
         state = LIFECYCLE.after(None, Event.RAISE)
@@ -181,6 +208,10 @@ class _Case:
             self._open = None
             self._closed.append(after)
         return after
+
+
+def _overlaps(alarm: Alarm, found: Found) -> bool:
+    return alarm.first_onset_us < found.end_us and found.start_us < alarm.until_us
 
 
 def _seen_us(found: Found) -> int:

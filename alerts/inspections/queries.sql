@@ -1,5 +1,5 @@
 -- alarm_tasks_insert --
--- Makes one task per alarm; where there is one already, a more severe alarm brings its day forward.
+-- Makes the visit for each alarm; where one is still to be made, a more severe alarm brings its day forward.
 INSERT INTO task (company, customer, meter_key, kind, state, alarm_id, due_on, created_at)
 SELECT meter.company, meter.customer, alarm.meter_key, new.kind, 'planned', alarm.alarm_id,
     (new.decided_at AT TIME ZONE company.timezone)::date + new.within_days, new.decided_at
@@ -7,9 +7,14 @@ FROM (VALUES %s) AS new (alarm_id, kind, within_days, decided_at)
 JOIN alarm ON alarm.alarm_id = new.alarm_id
 JOIN meter ON meter.meter_key = alarm.meter_key
 JOIN company ON company.code = meter.company
-ON CONFLICT (alarm_id) DO UPDATE SET due_on = least(task.due_on, excluded.due_on)
+ON CONFLICT (alarm_id) WHERE state IN ('planned', 'assigned', 'in_progress')
+DO UPDATE SET due_on = least(task.due_on, excluded.due_on)
     WHERE task.state IN ('planned', 'assigned') AND excluded.due_on < task.due_on
 RETURNING task_id, xmax = 0 AS created
+
+-- alarm_tasks_cancel --
+-- Cancels the visits for alarms that were withdrawn, where nobody was sent yet.
+UPDATE task SET state = 'cancelled' WHERE alarm_id = ANY(%(alarm_ids)s) AND state = 'planned'
 
 -- customers_of_timezone --
 -- Reads what the obligations need of every meter whose company lives in a time zone; NULL for all.
@@ -19,17 +24,40 @@ FROM meter JOIN company ON company.code = meter.company
 WHERE %(timezone)s::text IS NULL OR company.timezone = %(timezone)s
 
 -- obligations_running --
--- Lists the obligations whose period a day lies in, and whether each has its task.
+-- Lists the obligations of a time zone's companies (NULL for all) whose period a day lies in, and how
+-- far the task of each is.
 SELECT obligation.obligation_id, obligation.company, obligation.customer, obligation.kind,
-    obligation.reading_class, obligation.period_start, obligation.period_end,
-    task.task_id IS NOT NULL AS has_task
-FROM obligation LEFT JOIN task ON task.obligation_id = obligation.obligation_id
+    obligation.reading_class, obligation.period_start, obligation.period_end, task.state AS task_state
+FROM obligation JOIN company ON company.code = obligation.company
+LEFT JOIN task ON task.obligation_id = obligation.obligation_id
 WHERE %(today)s BETWEEN obligation.period_start AND obligation.period_end
+    AND (%(timezone)s::text IS NULL OR company.timezone = %(timezone)s)
+
+-- obligations_newest --
+-- Tells up to which month a time zone's companies were planned: something is due every month.
+SELECT max(obligation.period_start) AS period_start
+FROM obligation JOIN company ON company.code = obligation.company
+WHERE obligation.kind = 'record_check' AND (%(timezone)s::text IS NULL OR company.timezone = %(timezone)s)
+
+-- customers_known --
+-- Lists the customers of a time zone's companies that obligations were ever written for.
+SELECT DISTINCT obligation.company, obligation.customer
+FROM obligation JOIN company ON company.code = obligation.company
+WHERE %(timezone)s::text IS NULL OR company.timezone = %(timezone)s
+
+-- obligation_tasks_withdraw --
+-- Removes the tasks of obligations that are taken back, where nobody was named yet.
+DELETE FROM task WHERE obligation_id = ANY(%(obligation_ids)s) AND state = 'planned'
+
+-- obligations_withdraw --
+-- Takes obligations back that have no task.
+DELETE FROM obligation WHERE obligation_id = ANY(%(obligation_ids)s)
+    AND NOT EXISTS (SELECT 1 FROM task WHERE task.obligation_id = obligation.obligation_id)
 
 -- obligations_insert --
 -- Writes obligations that are not there yet.
 INSERT INTO obligation (company, customer, kind, reading_class, period_start, period_end) VALUES %s
-ON CONFLICT (company, customer, kind, period_start) DO NOTHING
+ON CONFLICT (company, customer, kind, period_start, period_end) DO NOTHING
 RETURNING obligation_id, company, customer, kind, reading_class, period_start, period_end
 
 -- obligation_tasks_insert --

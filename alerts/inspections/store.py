@@ -10,7 +10,7 @@ from typing import Any
 from alerts.alarms.lifecycle import Event
 from alerts.alarms.store import AppliedFold
 from alerts.exceptions import StaleDecisionError
-from alerts.inspections.obligations import Obligation, customers, owed
+from alerts.inspections.obligations import Customer, Obligation, customers, owed
 from alerts.inspections.tasks import TASK_LIFECYCLE, VISIT_WITHIN_DAYS, TaskEvent, TaskState, due_on
 from fleet.checks import BY_CODE, TaskKind
 from fleet.meters import CustomerKind, Meter, ReadingClass, Technology
@@ -55,6 +55,13 @@ def create_alarm_tasks(transaction: Transaction, applied: Iterable[AppliedFold],
     return sum(row["created"] for row in found)
 
 
+def cancel_alarm_tasks(transaction: Transaction, applied: Iterable[AppliedFold]) -> None:
+    """Cancel the visits that nobody was sent to yet, of alarms that were withdrawn."""
+    gone = [item.alarm_id for item in applied if item.fold.changes[-1].event is Event.WITHDRAW]
+    if gone:
+        transaction.execute(_SQL["alarm_tasks_cancel"], {"alarm_ids": gone})
+
+
 def plan(transaction: Transaction, today: date, now: datetime, timezone: str | None = None) -> Planned:
     """Write the obligations of the periods running today, and a task for each that has none.
 
@@ -69,16 +76,20 @@ def plan(transaction: Transaction, today: date, now: datetime, timezone: str | N
     timezone
         Only companies in this time zone; None for all.
     """
-    running = _running(transaction, today)
-    known = {(row["company"], row["customer"], row["kind"], row["period_start"]) for row in running}
-    wanted = _owed_today(transaction, today, timezone)
+    running = transaction.rows(_SQL["obligations_running"], {"today": today, "timezone": timezone})
+    known = {_obligation(row) for row in running}
+    owing = _owing(transaction, timezone)
+    wanted = set(owed(owing, today, today + timedelta(days=1)))
+    _withdraw(transaction, [row for row in running if _obligation(row) not in wanted])
     # The registry is asked in full each time, so only what is missing goes to the database.
-    missing = [o for o in wanted if (o.company, o.customer, o.kind, o.period_start) not in known]
+    missing = [*sorted(wanted - known), *_left_out(transaction, owing, today, timezone)]
     template = "(" + ", ".join(f"%({name})s" for name in Obligation._fields) + ")"
     rows = [item._asdict() for item in missing]
     written = transaction.execute_many(_SQL["obligations_insert"], rows, template)
-    without = [row for row in running if not row["has_task"]]
-    return Planned(len(written), _insert_tasks(transaction, [*without, *written], today, now))
+    # A period that is over is a hole to be seen; a task could not fill it any more.
+    open_ = [row for row in written if row["period_end"] >= today]
+    without = [row for row in running if row["task_state"] is None and _obligation(row) in wanted]
+    return Planned(len(written), _insert_tasks(transaction, [*without, *open_], today, now))
 
 
 def move(
@@ -117,14 +128,31 @@ def _visit_row(item: AppliedFold, decided_at: datetime) -> dict[str, Any]:
     }
 
 
-def _running(transaction: Transaction, today: date) -> list[Row]:
-    return transaction.rows(_SQL["obligations_running"], {"today": today})
-
-
-def _owed_today(transaction: Transaction, today: date, timezone: str | None) -> list[Obligation]:
+def _owing(transaction: Transaction, timezone: str | None) -> list[Customer]:
     rows = transaction.rows(_SQL["customers_of_timezone"], {"timezone": timezone})
-    owing = customers(_meter(row) for row in rows).owing
-    return list(owed(owing, today, today + timedelta(days=1)))
+    return customers(_meter(row) for row in rows).owing
+
+
+def _withdraw(transaction: Transaction, rows: Sequence[Row]) -> None:
+    """Take back what the registry no longer asks for (another class, another company), if nobody began."""
+    untouched = [row["obligation_id"] for row in rows if row["task_state"] in (None, TaskState.PLANNED)]
+    if untouched:
+        for name in ("obligation_tasks_withdraw", "obligations_withdraw"):
+            transaction.execute(_SQL[name], {"obligation_ids": untouched})
+
+
+def _left_out(
+    transaction: Transaction, owing: Iterable[Customer], today: date, timezone: str | None
+) -> list[Obligation]:
+    """List what periods since the last planning owed while nobody planned, for customers known then."""
+    last = (transaction.row(_SQL["obligations_newest"], {"timezone": timezone}) or {})["period_start"]
+    this_month = today.replace(day=1)
+    if last is None or last >= this_month:
+        return []
+    rows = transaction.rows(_SQL["customers_known"], {"timezone": timezone})
+    known = {(row["company"], row["customer"]) for row in rows}
+    before = [customer for customer in owing if (customer.company, customer.name) in known]
+    return [item for item in owed(before, last, this_month) if item.period_end < today]
 
 
 def _meter(row: Row) -> Meter:

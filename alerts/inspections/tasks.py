@@ -59,7 +59,7 @@ TASK_LIFECYCLE: TransitionTable[TaskState, TaskEvent] = TransitionTable(
     (
         _row(None, _E.PLAN, _S.PLANNED, "an alarm or an obligation asks for it"),
         _row(_S.PLANNED, _E.ASSIGN, _S.ASSIGNED, "somebody is named"),
-        _row(_S.PLANNED, _E.CANCEL, _S.CANCELLED, "a person decides that it need not happen"),
+        _row(_S.PLANNED, _E.CANCEL, _S.CANCELLED, "a person decides so, or its alarm was withdrawn"),
         _row(_S.ASSIGNED, _E.ASSIGN, _S.ASSIGNED, "somebody else is named"),
         _row(_S.ASSIGNED, _E.UNASSIGN, _S.PLANNED, "whoever was named cannot do it"),
         _row(_S.ASSIGNED, _E.START, _S.IN_PROGRESS, "the visit begins"),

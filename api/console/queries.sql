@@ -9,13 +9,13 @@ SELECT * FROM (
     FROM alarm a
     JOIN meter m USING (meter_key)
     JOIN company c ON c.code = a.company
-    LEFT JOIN task t USING (alarm_id)
+    LEFT JOIN LATERAL (SELECT * FROM task WHERE alarm_id = a.alarm_id ORDER BY task_id DESC LIMIT 1) AS t ON true
     WHERE a.state <> 'closed'
         AND (%(check)s::text IS NULL OR a.check_code = %(check)s)
         AND (%(severity)s::text IS NULL OR a.severity = %(severity)s)
         AND (%(company)s::text IS NULL OR a.company = %(company)s)
 ) AS open_alarm
-WHERE %(after_urgency)s::integer IS NULL OR urgency > %(after_urgency)s
+WHERE %(after_urgency)s::bigint IS NULL OR urgency > %(after_urgency)s
     OR (urgency = %(after_urgency)s AND alarm_id < %(after_id)s)
 ORDER BY urgency, alarm_id DESC LIMIT %(limit)s
 
@@ -33,7 +33,7 @@ SELECT a.alarm_id, a.company, m.meter_id, m.customer, a.check_code AS check, a.s
 FROM alarm a
 JOIN meter m USING (meter_key)
 JOIN company c ON c.code = a.company
-LEFT JOIN task t USING (alarm_id)
+LEFT JOIN LATERAL (SELECT * FROM task WHERE alarm_id = a.alarm_id ORDER BY task_id DESC LIMIT 1) AS t ON true
 WHERE a.meter_key = %(meter_key)s
 ORDER BY a.state = 'closed', a.onset_at DESC LIMIT %(limit)s
 
@@ -43,7 +43,7 @@ SELECT m.contact, m.phone, c.timezone, t.task_id, t.kind AS task_kind, t.state A
 FROM alarm a
 JOIN meter m USING (meter_key)
 JOIN company c ON c.code = a.company
-LEFT JOIN task t USING (alarm_id)
+LEFT JOIN LATERAL (SELECT * FROM task WHERE alarm_id = a.alarm_id ORDER BY task_id DESC LIMIT 1) AS t ON true
 WHERE a.alarm_id = %(alarm_id)s
 
 -- obligation_counts --

@@ -150,7 +150,7 @@ CREATE TABLE IF NOT EXISTS obligation (
     reading_class text NOT NULL,
     period_start date NOT NULL,
     period_end date NOT NULL,
-    UNIQUE (company, customer, kind, period_start)
+    UNIQUE (company, customer, kind, period_start, period_end)
 );
 
 CREATE TABLE IF NOT EXISTS task (
@@ -161,13 +161,17 @@ CREATE TABLE IF NOT EXISTS task (
     kind text NOT NULL,
     state text NOT NULL,
     -- The reason: exactly one of the two.
-    alarm_id bigint UNIQUE REFERENCES alarm,
+    alarm_id bigint REFERENCES alarm,
     obligation_id bigint UNIQUE REFERENCES obligation,
     due_on date NOT NULL,
     assignee text,
     created_at timestamptz NOT NULL,
     CHECK (num_nonnulls(alarm_id, obligation_id) = 1)
 );
+-- One visit at a time; a condition that comes back after a visit asks for another.
+CREATE UNIQUE INDEX IF NOT EXISTS task_one_visit ON task (alarm_id)
+    WHERE state IN ('planned', 'assigned', 'in_progress');
+CREATE INDEX IF NOT EXISTS task_of_alarm ON task (alarm_id);
 CREATE INDEX IF NOT EXISTS task_due ON task (due_on) WHERE state NOT IN ('verified', 'cancelled');
 
 -- Each running service says every few seconds that it lives, and its figures.

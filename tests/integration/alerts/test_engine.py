@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -146,7 +147,7 @@ def test_a_late_batch_evaluates_only_its_own_meter_again_and_doubles_nothing(sto
     assert len(story.ask("SELECT * FROM task")) == 2
 
 
-def test_late_readings_that_show_no_condition_any_more_clear_the_alarm_as_a_correction(story, one_meter, now):
+def test_late_readings_that_refute_an_alarm_withdraw_it_and_its_visit(story, one_meter, now):
     engine = Engine(story.database)
     # A register that stands still for hours while gas flows is stalled ..
     story.arrive(one_meter, now, 20 * MINUTE, flow_m3h=[50.0] * 10, volume_m3=[1000.0] * 10)
@@ -159,9 +160,67 @@ def test_late_readings_that_show_no_condition_any_more_clear_the_alarm_as_a_corr
     engine = Engine(story.database, rows_per_cycle=1000)
     engine.run_once(now + 5 * HOUR)
     [alarm] = story.alarms("register_stalled")
-    assert alarm["state"] == "cleared_unacked"
-    notes = [row["note"] for row in story.ask("SELECT note FROM alarm_journal WHERE event = 'clear'")]
+    assert (alarm["state"], story.journal(alarm["alarm_id"])[-1]) == ("closed", "withdraw")
+    notes = [row["note"] for row in story.ask("SELECT note FROM alarm_journal WHERE event = 'withdraw'")]
     assert [note for note in notes if note and note.startswith("correction")] != []
+    visits = story.ask("SELECT state FROM task WHERE alarm_id = %(id)s", id=alarm["alarm_id"])
+    assert [visit["state"] for visit in visits] == ["cancelled"]
+
+
+def test_a_backlog_out_of_order_leaves_no_silence_behind(story, make_meter, now):
+    keys = story.register(make_meter("M1", interval_s=300))
+    engine = Engine(story.database)
+    arrays = [now + timedelta(minutes=30 * at) for at in (1, 0, 3, 2, 5, 4)]
+    for first in arrays:
+        story.arrive(keys["M1"], first, 5 * MINUTE, flow_m3h=[50.0] * 6)
+        engine.run_once(now + 4 * HOUR)
+    assert {alarm["state"] for alarm in story.alarms("meter_silent")} == {"closed"}
+    assert {task["state"] for task in story.ask("SELECT state FROM task")} == {"cancelled"}
+
+
+def test_a_condition_that_comes_back_after_its_visit_asks_for_another(story, one_meter, now):
+    engine = Engine(story.database)
+    for hour, flow in enumerate([170.0, 100.0]):
+        story.arrive(one_meter, now + hour * HOUR, MINUTE, flow_m3h=[flow])
+        engine.run_once(now + hour * HOUR)
+    with story.database.transaction() as transaction:
+        transaction.execute("UPDATE task SET state = 'verified'")
+    for hour, flow in ((2, 170.0), (3, 175.0)):
+        story.arrive(one_meter, now + hour * HOUR, MINUTE, flow_m3h=[flow])
+        engine.run_once(now + hour * HOUR)
+    assert len(story.alarms()) == 1
+    assert [task["state"] for task in story.ask("SELECT state FROM task ORDER BY task_id")] == [
+        "verified",
+        "planned",
+    ]
+
+
+def test_an_alarm_ends_when_its_check_no_longer_applies(story, make_meter, now):
+    meter = make_meter("M1", prepaid=True, low_balance=100.0)
+    keys = story.register(meter)
+    engine = Engine(story.database)
+    story.arrive(keys["M1"], now, MINUTE, balance=[50.0])
+    engine.run_once(now)
+    assert [alarm["state"] for alarm in story.alarms("balance_low")] == ["active_unacked"]
+    story.register(replace(meter, prepaid=False))
+    story.arrive(keys["M1"], now + HOUR, MINUTE, balance=[500.0])
+    engine.run_once(now + HOUR)
+    [alarm] = story.alarms("balance_low")
+    assert (alarm["state"], alarm["ended_at"]) == ("cleared_unacked", now + HOUR)
+
+
+def test_a_meter_that_changes_hands_takes_its_alarm_and_its_visit_along(story, make_meter, now):
+    keys = story.register(make_meter("M1"))
+    engine = Engine(story.database)
+    story.arrive(keys["M1"], now, MINUTE, flow_m3h=[170.0])
+    engine.run_once(now)
+    engine.plan(now.date(), now)
+    story.register(make_meter("M1", company="south", customer="Baths"))
+    engine.plan(now.date(), now)
+    assert {alarm["company"] for alarm in story.alarms()} == {"south"}
+    tasks = story.ask("SELECT company, customer, kind FROM task")
+    assert {(task["company"], task["customer"]) for task in tasks} == {("south", "Baths")}
+    assert len(tasks) == 4
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from datetime import date, timedelta
 
 from alerts.engine import Engine
 from alerts.loop import Loop, Rhythm
+from fleet.times import to_us
 from storage.database import Database
 
 HOUR = timedelta(hours=1)
@@ -199,3 +201,78 @@ def test_the_loop_outlives_a_database_that_is_away(now):
     loop = Loop(Engine(away), away)
     loop.run(stop, clock)
     assert loop.figures.cycles == 0
+
+
+def _heartbeat(story, beat_at, started_at, **figures):
+    story.ask(
+        "INSERT INTO service_heartbeat (service, started_at, beat_at, figures) "
+        "VALUES ('ingest', %(started)s, %(beat)s, %(figures)s::jsonb) ON CONFLICT (service) DO UPDATE "
+        "SET started_at = excluded.started_at, beat_at = excluded.beat_at, figures = excluded.figures "
+        "RETURNING service",
+        started=started_at,
+        beat=beat_at,
+        figures=json.dumps({"connected": True, "last_canary_us": to_us(beat_at), **figures}),
+    )
+
+
+def test_an_ingest_that_was_away_makes_nobody_silent(story, make_meter, now):
+    minute = timedelta(minutes=1)
+    keys = story.register(*(make_meter(f"M{at}", interval_s=60) for at in range(3)))
+    engine = Engine(story.database)
+    for key in keys.values():
+        story.arrive(key, now - 10 * minute, minute, flow_m3h=[50.0] * 11)
+    engine.run_once(now)
+    _heartbeat(story, now, now - HOUR)
+    engine.run_clock(now + 20 * minute)
+    assert story.alarms() == []
+    # It is back; the first meters speak again, the last one never does.
+    back = now + 21 * minute
+    _heartbeat(story, back, back)
+    for key in list(keys.values())[:2]:
+        story.arrive(key, back, minute, flow_m3h=[50.0])
+    engine.run_once(back)
+    engine.run_clock(back)
+    assert [alarm["state"] for alarm in story.alarms() if alarm["meter_key"] == keys["M2"]] == []
+    later = back + 16 * minute
+    _heartbeat(story, later, back)
+    engine.run_clock(later)
+    assert keys["M2"] in {alarm["meter_key"] for alarm in story.alarms("meter_silent")}
+
+
+def test_months_in_which_nobody_planned_show_as_missed(story, make_meter, now):
+    story.register(make_meter("M1", reading_class="daily"))
+    engine = Engine(story.database)
+    engine.plan(date(2026, 1, 5), now)
+    story.register(make_meter("M2", customer="Newcomer", reading_class="daily"))
+    done = engine.plan(date(2026, 4, 7), now)
+    months = story.ask(
+        "SELECT period_start, count(*) AS n FROM obligation WHERE customer = 'Hotel M1' GROUP BY 1 ORDER BY 1"
+    )
+    assert [(row["period_start"].month, row["n"]) for row in months] == [(1, 3), (2, 3), (3, 3), (4, 3)]
+    # Nobody can do any more what February and March asked for; a customer of today owes only today.
+    assert (done.obligations, done.tasks) == (2 * 3 + 3 + 3, 6)
+    assert engine.plan(date(2026, 4, 8), now).obligations == 0
+
+
+def test_another_reading_class_asks_for_its_own_period_at_once(story, make_meter, now):
+    story.register(make_meter("M1", reading_class="twice_monthly"))
+    engine = Engine(story.database)
+    engine.plan(date(2026, 1, 5), now)
+    story.register(make_meter("M1", reading_class="daily"))
+    engine.plan(date(2026, 1, 6), now)
+    rows = story.ask(
+        "SELECT reading_class, period_end, task.state FROM obligation LEFT JOIN task USING (obligation_id) "
+        "WHERE obligation.kind = 'safety_inspection'"
+    )
+    assert [tuple(row.values()) for row in rows] == [("daily", date(2026, 1, 31), "planned")]
+
+
+def test_an_inspection_that_somebody_began_is_kept_when_the_class_changes(story, make_meter, now):
+    story.register(make_meter("M1", reading_class="twice_monthly"))
+    engine = Engine(story.database)
+    engine.plan(date(2026, 1, 5), now)
+    story.ask("UPDATE task SET state = 'assigned', assignee = 'wang' RETURNING task_id")
+    story.register(make_meter("M1", reading_class="daily"))
+    engine.plan(date(2026, 1, 6), now)
+    rows = story.ask("SELECT reading_class FROM obligation WHERE kind = 'safety_inspection' ORDER BY 1")
+    assert [row["reading_class"] for row in rows] == ["daily", "twice_monthly"]
