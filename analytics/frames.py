@@ -22,32 +22,35 @@ _GLITCH = BY_CODE["sensor_glitch"].number
 def dropout(readings: ReadingBatch) -> Mask:
     """Find frames that a transport fault blanked.
 
-    The register is reported as 0 while something is 0 that physically cannot be (the absolute
-    pressure, or the voltage of the battery that sent the frame), and the temperature is 0 or not
-    reported. The register is the working one, the standard one only where there is no other:
-    beside a blanked working register a real corrector kept its standard one.
+    Register and absolute pressure are reported as 0, which a pressure physically cannot be;
+    temperature and flow are 0 or not reported. The register is the working one, the standard one
+    only where there is no other: beside a blanked working register a real corrector kept its
+    standard one.
     """
     volume_m3 = readings.volume_m3
     register_m3 = np.where(np.isnan(volume_m3), readings.std_volume_m3, volume_m3)
-    impossible = (readings.pressure_kpa == 0) | (readings.battery_v == 0)
-    temperature = readings.temperature_c
-    no_temperature = (temperature == 0) | np.isnan(temperature)
-    blank: Mask = (register_m3 == 0) & impossible & no_temperature
-    return blank
+    blank: Mask = (register_m3 == 0) & (readings.pressure_kpa == 0)
+    return blank & _zero_or_absent(readings.temperature_c) & _zero_or_absent(readings.flow_m3h)
+
+
+def _zero_or_absent(values: Floats) -> Mask:
+    nothing: Mask = (values == 0) | np.isnan(values)
+    return nothing
 
 
 def blanked_in_use(readings: ReadingBatch, seg: Segments, state: NDArray[np.void], blank: Mask) -> Mask:
-    """Add to `blank` frames of meters without pressure and battery, which only history tells.
+    """Add to `blank` frames of meters without a pressure, which only history tells.
 
-    Registers, temperature and flow are all 0 or not reported, a register and the temperature
-    are, and a register was above 0 before. At a new meter on a freezing day the same frame is good.
+    Registers, temperature, flow and battery are all 0 or not reported, a register and one of the
+    others are, and a register was above 0 before. At a new meter, or one without the sensors, the
+    same frame is good.
     """
-    zeros = (readings.temperature_c == 0) & ~blank
-    for values in (readings.volume_m3, readings.std_volume_m3, readings.flow_m3h, readings.std_flow_m3h):
-        zeros &= (values == 0) | np.isnan(values)
-    for values in (readings.pressure_kpa, readings.battery_v):
-        zeros &= np.isnan(values)
+    zeros = ~blank & np.isnan(readings.pressure_kpa)
+    others = (readings.temperature_c, readings.flow_m3h, readings.std_flow_m3h, readings.battery_v)
+    for values in (readings.volume_m3, readings.std_volume_m3, *others):
+        zeros &= _zero_or_absent(values)
     zeros &= ~(np.isnan(readings.volume_m3) & np.isnan(readings.std_volume_m3))
+    zeros &= np.logical_or.reduce([values == 0 for values in others])
     if not zeros.any():
         return blank
     used = np.zeros(len(zeros), dtype=np.bool_)

@@ -29,17 +29,22 @@ class Limits:
     tolerance_m3: Floats
     #: m³ per microsecond that no flow through this meter can exceed.
     fastest: Floats
+    #: m³ per microsecond above which a rise is believed only if the next sample does not take it back.
+    doubtful: Floats
     top_m3: Floats
     exchange_gap_us: float
 
     @classmethod
     def of(cls, block: Block, row: NDArray[np.intp], times_qmax: float) -> Limits:
         """Look up the limits of the samples' meters."""
-        qmax = block.meters.qmax_m3h
+        qmax, policy = block.meters.qmax_m3h, block.policy
         fastest = np.where(np.isnan(qmax), _NO_LIMIT_M3H, times_qmax * qmax) / US_PER_H
+        # A register at standard conditions runs faster by as much as its limit is higher.
+        doubtful = fastest * policy.overload_ratio / policy.implausible_ratio
         return cls(
             tolerance_m3=block.meters.register_step_m3[row],
             fastest=fastest[row],
+            doubtful=doubtful[row],
             top_m3=block.meters.register_top_m3[row],
             exchange_gap_us=block.policy.exchange_gap_s * US_PER_S,
         )
@@ -64,7 +69,7 @@ class Series:
     spoken: Mask
     #: Per reading of the block: has such a register, of which findings may speak.
     present: Mask
-    #: Fell, or fell or leapt, so that it had, or has, to wait for the next sample.
+    #: Fell, or fell or rose too fast, so that it had, or has, to wait for the next sample.
     fell: Mask
     waited: Mask
     glitch: Flags
@@ -85,7 +90,8 @@ def analyse(block: Block, name: str, values: Floats, spoken: Mask, times_qmax: f
     - *fell*: v < p - tolerance, neither a roll-over nor across a gap of `exchange_gap_s` or more
       (then the meter was most likely exchanged);
     - *leapt*: v above p by more than `times_qmax` times Qmax can deliver in the time between;
-    - *spike*: leapt, and n is back between p and what could have flowed since p;
+    - *peak*: v above p by more than `overload_ratio` times Qmax can deliver;
+    - *spike*: leapt or a peak, and n is back between p and what could have flowed since p;
     - *reversed*: fell, not from a spike, and n is below p too;
     - *misread low*: fell, not from a spike, and n is not below p.
 
@@ -113,11 +119,11 @@ def analyse(block: Block, name: str, values: Floats, spoken: Mask, times_qmax: f
     limits = Limits.of(block, seg.row, times_qmax)
     spoken = tailed.join(spoken[rows], old["spoken"])
     before_us, before = seg.previous(time_us, old["before_us"]), seg.previous(value, old["before"])
-    fell, leapt = _moves(limits, time_us - before_us, before, value)
-    spike = leapt & _comes_back(seg, limits, time_us, value, before_us, before)
+    fell, leapt, peak = _moves(limits, time_us - before_us, before, value)
+    spike = peak & _comes_back(seg, limits, time_us, value, before_us, before)
     after_spike = seg.previous(spike, old["after_spike"])
     fell_alone = fell & ~after_spike
-    glitch, turned = _judge(seg, value, before, limits.tolerance_m3, fell_alone, leapt, spike, spoken)
+    glitch, turned = _judge(seg, value, before, limits.tolerance_m3, fell_alone, peak, spike, spoken)
     suspicious = fell | (leapt & ~seg.previous(leapt, np.zeros(len(block.meters), dtype=np.bool_)))
     readings = _on_readings(block, rows, value[~tailed.is_tail], suspicious[~tailed.is_tail], old["steady"])
     seq = tailed.join(block.readings.seq[rows], old["tail_seq"])
@@ -140,7 +146,7 @@ def analyse(block: Block, name: str, values: Floats, spoken: Mask, times_qmax: f
         spoken=spoken,
         present=present,
         fell=fell_alone & spoken,
-        waited=(fell_alone | leapt) & spoken,
+        waited=(fell_alone | peak) & spoken,
         glitch=glitch,
         reversed=turned,
         steady=readings[0],
@@ -153,12 +159,15 @@ def analyse(block: Block, name: str, values: Floats, spoken: Mask, times_qmax: f
 _FIELDS = ("tail_us", "tail_seq", "tail", "before_us", "before", "after_spike", "spoken", "steady")
 
 
-def _moves(limits: Limits, elapsed_us: NDArray[np.int64], before: Floats, value: Floats) -> tuple[Mask, Mask]:
+def _moves(
+    limits: Limits, elapsed_us: NDArray[np.int64], before: Floats, value: Floats
+) -> tuple[Mask, Mask, Mask]:
     fell = value < before - limits.tolerance_m3
     if fell.any():
         fell &= ~limits.rolled(before, value, elapsed_us) & (elapsed_us < limits.exchange_gap_us)
     leapt = value > before + limits.tolerance_m3 + limits.fastest * elapsed_us
-    return fell, leapt
+    peak = value > before + limits.tolerance_m3 + limits.doubtful * elapsed_us
+    return fell, leapt, peak
 
 
 def _comes_back(
@@ -182,7 +191,7 @@ def _judge(
     before: Floats,
     tolerance: Floats,
     fell: Mask,
-    leapt: Mask,
+    peak: Mask,
     spike: Mask,
     spoken: Mask,
 ) -> tuple[Flags, Flags]:
@@ -190,9 +199,9 @@ def _judge(
     after = seg.following(value, np.nan)
     waits = np.isnan(after)
     glitch = np.full(len(value), Flag.GOOD, dtype=np.uint8)
-    glitch[np.isnan(before) | ((fell | leapt) & waits)] = Flag.UNKNOWN
+    glitch[np.isnan(before) | ((fell | peak) & waits)] = Flag.UNKNOWN
     turned = glitch.copy()
-    turned[leapt & waits] = Flag.GOOD
+    turned[peak & waits] = Flag.GOOD
     glitch[spike | (fell & (after >= before - tolerance))] = Flag.SUSPECT
     turned[fell & (after < before - tolerance)] = Flag.FAIL
     glitch[~spoken] = turned[~spoken] = Flag.MISSING

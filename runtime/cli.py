@@ -12,7 +12,7 @@ from ingest.exceptions import IngestError
 from runtime.cli_simulate import simulate
 from runtime.exceptions import RuntimeFailure, WrongUsage
 from runtime.startup import start
-from storage.exceptions import StorageError
+from storage.exceptions import DatabaseUnavailableError, StorageError
 
 app = typer.Typer(
     name="meterwarden",
@@ -33,7 +33,8 @@ def main() -> None:
     try:
         app()
     except (RuntimeFailure, StorageError, IngestError) as error:
-        typer.echo(f"meterwarden: {error}", err=True)
+        hint = "; check METERWARDEN_DATABASE_URL" if isinstance(error, DatabaseUnavailableError) else ""
+        typer.echo(f"meterwarden: {error}{hint}", err=True)
         sys.exit(2 if isinstance(error, WrongUsage) else 1)
 
 

@@ -24,7 +24,7 @@ def run_api(settings: Settings) -> None:
 
     Raises RuntimeFailure for an address that others can reach without a token, or that is taken.
     """
-    token = settings.api_token.get_secret_value() if settings.api_token else None
+    token = settings.api_token.get_secret_value().strip() if settings.api_token else None
     if token is None and not is_loopback(settings.http_host):
         msg = f"set METERWARDEN_API_TOKEN before binding to {settings.http_host}, or stay on 127.0.0.1"
         raise RuntimeFailure(msg)

@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 import pytest
 
+from api.paging import encode_cursor
 from storage.database import Database
 
 
@@ -38,6 +39,16 @@ def test_wrong_method(client):
     assert response.headers["allow"] == "GET"
 
 
+def cursor(*values: object) -> str:
+    return encode_cursor(values)
+
+
+def test_the_ends_of_the_calendar_and_of_counting_break_nothing(client, city):
+    assert len(city.keys) == 1
+    assert_problem(client.get("/api/v1/readings?meter_id=M1&to=0001-01-01T00:00:00Z"), 422)
+    assert client.get(f"/?after={cursor(2**31, 0)}").status_code == 200
+
+
 @pytest.mark.parametrize(
     ("path", "name"),
     [
@@ -45,6 +56,8 @@ def test_wrong_method(client):
         ("/api/v1/readings?meter_id=M1&from=2026-11-20T00:00:00", "from"),
         ("/api/v1/readings?meter_id=M1&from=2026-11-21T00:00:00Z&to=2026-11-20T00:00:00Z", "from"),
         ("/api/v1/readings?meter_id=../etc", "meter_id"),
+        (f"/api/v1/readings?meter_id=M1&after={cursor('0001-01-01T00:00:00+14:00', 1)}", "after"),
+        (f"/api/v1/readings?meter_id=M1&after={cursor('9999-12-31T23:59:59-14:00', 1)}", "after"),
         ("/api/v1/meters?limit=0", "limit"),
         ("/api/v1/meters?limit=1001", "limit"),
         ("/api/v1/meters?after=!!!", "after"),

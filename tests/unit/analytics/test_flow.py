@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from fleet.meters import MeterTable
 from fleet.policy import Policy
+from fleet.readings import ReadingBatch
 
 NAN = float("nan")
 
@@ -84,3 +86,21 @@ def test_a_gap_begins_the_run_anew(judge):
 def test_one_reading_is_never_sustained(judge):
     case = judge(flow_m3h=[3], policy=Policy(under_range_for_s=0))
     assert case.flags("flow_under_range") == "g"
+
+
+def test_exactly_qmax_is_not_above_it(judge):
+    steps = [48_211.4 + 101 * at for at in range(30)]
+    case = judge(volume_m3=steps, flow_m3h=[100.0] * 30)
+    assert case.found == set()
+
+
+def test_a_check_that_no_longer_applies_ends_what_it_found(judge, meter):
+    from analytics.pipeline import evaluate  # noqa: PLC0415
+
+    case = judge(flow_m3h=[150, 150])
+    unknown = MeterTable.build([meter(qmax=None, qmin=None)])
+    later = ReadingBatch.build(
+        1, meter_key=[0], device_time_us=case.result.state["last_time_us"] + 1, flow_m3h=[150.0]
+    )
+    (episode,) = evaluate(later, unknown, case.result.state).episodes.ended_us.tolist()
+    assert episode == int(later.device_time_us[0])

@@ -102,3 +102,25 @@ def test_a_frame_of_zeros_beside_a_pressure_is_the_registers_own_fault(judge):
 def test_a_second_reading_of_one_moment_confirms_no_temperature(judge):
     case = judge(minutes=[0, 60, 120, 120, 180, 240], temperature_c=[20, 20, 60, 60, 20, 20])
     assert case.flags("sensor_glitch") == "ugSugg"
+
+
+def test_a_meter_without_sensors_that_sends_zeros_for_them_is_judged_like_any_other(judge):
+    case = judge(volume_m3=[0] * 6, battery_v=[0] * 6, temperature_c=[0] * 6, flow_m3h=[0, 0, 0, 150, 150, 0])
+    assert case.flags("dropout_frame") == "gggggg"
+    assert case.flags("flow_over_range") == "gggFFg"
+
+
+def test_a_frame_of_zeros_without_any_sensor_is_a_dropout_after_use(judge):
+    case = judge(
+        meter={"prepaid": True, "low_balance": 50},
+        volume_m3=[100, 105, 0, 0, 0, 110],
+        flow_m3h=[5, 5, 0, 0, 0, 5],
+        balance=[300, 299, 0, 0, 0, 298],
+    )
+    assert case.flags("dropout_frame") == "ggFFFg"
+    assert case.found == {"dropout_frame"}
+
+
+def test_gas_that_flows_is_no_dropout(judge):
+    case = judge(volume_m3=[0, 0], pressure_kpa=[0, 0], temperature_c=[0, 0], flow_m3h=[5, 5])
+    assert case.flags("dropout_frame") == "gg"

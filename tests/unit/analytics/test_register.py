@@ -121,3 +121,15 @@ def test_a_second_reading_of_one_moment_confirms_no_reversal(judge):
     case = judge(minutes=[0, 60, 120, 120, 180, 240], volume_m3=[100, 110, 40, 40, 120, 130])
     assert case.flags("register_reversed") == "uggugg"
     assert case.flags("sensor_glitch") == "ugSugg"
+
+
+def test_a_register_misread_by_a_few_qmax_is_no_reversal(judge):
+    case = judge(volume_m3=[1000, 1020, 1040, 1360, 1080, 1100, 1120])
+    assert case.flags("register_reversed") == "ugggggg"
+    assert case.flags("sensor_glitch") == "uggSggg"
+
+
+def test_a_burst_that_stays_is_no_glitch(judge):
+    case = judge(volume_m3=[1000, 1020, 1340, 1660, 1680])
+    assert case.flags("sensor_glitch") == "ugggg"
+    assert case.flags("flow_over_range_sustained") == "ugFFg"
