@@ -23,14 +23,13 @@ def dropout(readings: ReadingBatch) -> Mask:
     """Find frames that a transport fault blanked.
 
     Register and absolute pressure are reported as 0, which a pressure physically cannot be;
-    temperature and flow are 0 or not reported. The register is the working one, the standard one
-    only where there is no other: beside a blanked working register a real corrector kept its
-    standard one.
+    the temperature is 0 or not reported. The register is the working one, the standard one only
+    where there is no other: beside a blanked working register a real corrector kept its standard one.
     """
     volume_m3 = readings.volume_m3
     register_m3 = np.where(np.isnan(volume_m3), readings.std_volume_m3, volume_m3)
     blank: Mask = (register_m3 == 0) & (readings.pressure_kpa == 0)
-    return blank & _zero_or_absent(readings.temperature_c) & _zero_or_absent(readings.flow_m3h)
+    return blank & _zero_or_absent(readings.temperature_c)
 
 
 def _zero_or_absent(values: Floats) -> Mask:

@@ -87,7 +87,7 @@ FROM (
     SELECT device_time, flow_m3h, volume_m3,
         coalesce(coalesce(volume_m3, std_volume_m3) = 0, false)
             AND coalesce(pressure_kpa = 0, false)
-            AND coalesce(temperature_c, 0) = 0 AND coalesce(flow_m3h, 0) = 0 AS dropout
+            AND coalesce(temperature_c, 0) = 0 AS dropout
     FROM reading
     WHERE meter_key = %(meter_key)s AND device_time >= %(from)s AND device_time < %(to)s
 ) AS marked

@@ -95,7 +95,9 @@ def test_a_known_reading_is_not_stored_twice(timescale: Database) -> None:
         transaction.execute(sql["readings_stage_table"])
         transaction.execute(rows.format("reading_stage", 5))
         transaction.execute(rows.format("reading_stage", 5))
-        assert transaction.execute(sql["readings_from_stage"]) == 2
+        fresh = transaction.row(sql["readings_from_stage"])
+        assert fresh is not None
+        assert (fresh["inserted"], fresh["meter_keys"]) == (2, [1])
         transaction.execute(sql["readings_stage_drop"])
         assert transaction.row("SELECT count(*) AS n, count(flow_m3h) AS flows FROM reading") == {
             "n": 5,

@@ -27,7 +27,7 @@ NOW_US = 1_795_147_200_000_000
 class SessionLog:
     """Stands in for the MQTT session: notes in order what it is asked, and what was stored then."""
 
-    backlog, connected, epoch = 0, True, 1
+    backlog, connected, connected_since_us, epoch = 0, True, NOW_US, 1
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -179,7 +179,7 @@ def test_the_canary_counts_once_it_is_committed(service: IngestService, database
 class Mute:
     """Stands in for a session whose thread died: it looks connected, and brings nothing."""
 
-    connected, backlog, epoch = True, 0, 1
+    connected, connected_since_us, backlog, epoch = True, NOW_US, 0, 1
 
     def start(self) -> None: ...
 

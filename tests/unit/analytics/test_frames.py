@@ -119,8 +119,3 @@ def test_a_frame_of_zeros_without_any_sensor_is_a_dropout_after_use(judge):
     )
     assert case.flags("dropout_frame") == "ggFFFg"
     assert case.found == {"dropout_frame"}
-
-
-def test_gas_that_flows_is_no_dropout(judge):
-    case = judge(volume_m3=[0, 0], pressure_kpa=[0, 0], temperature_c=[0, 0], flow_m3h=[5, 5])
-    assert case.flags("dropout_frame") == "gg"
