@@ -4,9 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 FOR ?=
 REPORT ?=
+PEERS ?=
+PEERS_VENV := .local/bench-peers
+N ?= 200000
+RUNS ?= 3
+BACKLOG ?=
+MQTT ?= 5
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint clean help
+.PHONY: demo test lint bench-ingest clean help
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -29,6 +35,16 @@ test: $(VENV)/.dev ## Run all tests; parts that are not installed are skipped wi
 
 lint: $(VENV)/.dev ## Check style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+$(PEERS_VENV)/.done: bench/ingest/requirements-peers.txt
+	@echo "installing the peers into $(PEERS_VENV) (a few minutes the first time)"
+	@"$(PYTHON)" -m venv "$(PEERS_VENV)"
+	@"$(PEERS_VENV)/bin/pip" install --quiet -r bench/ingest/requirements-peers.txt
+	@touch $@
+
+bench-ingest: $(VENV)/.dev $(if $(filter-out 0,$(PEERS)),$(PEERS_VENV)/.done) ## Measure ingest; N=200000 RUNS=3 MQTT=5 BACKLOG=1000000 PEERS=1 REPORT=FILE
+	@exec $(BIN)/python -m bench.ingest --n $(N) --runs $(RUNS) --mqtt $(MQTT) $(if $(BACKLOG),--backlog $(BACKLOG)) \
+		$(if $(filter-out 0,$(PEERS)),--peers "$(PEERS_VENV)/bin/python") $(if $(REPORT),--report "$(REPORT)")
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .local .mypy_cache .ruff_cache .pytest_cache .hypothesis

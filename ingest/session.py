@@ -35,7 +35,9 @@ _RECEIVE_MAXIMUM = 65535
 _KEEPALIVE_S = 30
 _RECONNECT_MIN_S, _RECONNECT_MAX_S = 1, 30
 #: More than this is left in the socket, so that large messages cannot fill the memory.
-_MOST_WAITING_BYTES = 64 * 1024 * 1024
+_MOST_WAITING_BYTES = 8 * 1024 * 1024
+#: Nor does one batch take more, for what is decoded is many times as large.
+_MOST_TAKEN_BYTES = 3 * 1024 * 1024
 
 
 class MqttSession:
@@ -107,7 +109,7 @@ class MqttSession:
         self._started = True
 
     def take(self, most: int, timeout_s: float) -> list[Delivery]:
-        """Take what was delivered, in order, about `most` messages; waits up to `timeout_s` for the first.
+        """Take what was delivered, in order, about `most` messages or 3 MB; waits `timeout_s` for the first.
 
         Raises SessionLostError where paho's thread has died.
         """
@@ -115,15 +117,17 @@ class MqttSession:
             msg = "the thread that speaks MQTT died"
             raise SessionLostError(msg)
         deliveries: list[Delivery] = []
-        count = 0
+        count = size_bytes = 0
         with suppress(queue.Empty):
             deliveries.append(self._queue.get(timeout=timeout_s))
-            count = len(deliveries[0])
-            while count < most:
-                deliveries.append(self._queue.get_nowait())
+            while True:
                 count += len(deliveries[-1])
+                size_bytes += deliveries[-1].size_bytes
+                if count >= most or size_bytes >= _MOST_TAKEN_BYTES:
+                    break
+                deliveries.append(self._queue.get_nowait())
         self._taken += count
-        self._taken_bytes += sum(delivery.size_bytes for delivery in deliveries)
+        self._taken_bytes += size_bytes
         return deliveries
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> int:

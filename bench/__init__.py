@@ -1,0 +1,1 @@
+"""Measurements of speed; no part of the tests."""
