@@ -13,3 +13,10 @@ class SessionLostError(IngestError):
 
 class IdentityLostError(IngestError):
     """Another process ingests under this name now; this one has to start anew and stand by."""
+
+
+class ConcurrentImportError(IngestError):
+    """Another process imports the same file."""
+
+    def __init__(self) -> None:
+        super().__init__("another process imports this file; let it finish, or end it and start again")

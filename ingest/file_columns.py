@@ -35,6 +35,8 @@ _EARLIEST_US = int(datetime(1980, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
 _LATEST_US = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
 _US_PER_S = 1_000_000
 _NO_TIME = np.int64(np.iinfo(np.int64).min)
+#: Floats below count one by one.
+_EXACT = 2.0**53
 #: Offsets are looked up once per this much local time; all changes of clocks keep to it.
 _OFFSET_STEP_US = 900 * _US_PER_S
 
@@ -185,12 +187,14 @@ def _is_text(column: Any) -> bool:
 
 
 def _whole(column: Any) -> Any:
-    """Give floats that are whole numbers (a column with gaps) as integers, anything else as it is."""
-    if pa.types.is_floating(column.type):
-        column = pc.if_else(pc.is_nan(column), None, column)
-        whole = pc.equal(column, pc.floor(column))
-        return column.cast(pa.int64()) if pc.all(pc.fill_null(whole, fill_value=True)).as_py() else column
-    return column
+    """Give floats (a column of whole numbers with gaps) as text, whole ones without a fraction."""
+    if not pa.types.is_floating(column.type):
+        return column
+    column = column.cast(pa.float64())
+    whole = pc.and_(pc.equal(column, pc.floor(column)), pc.less(pc.abs(column), _EXACT))
+    digits = pc.if_else(whole, column, None).cast(pa.int64()).cast(pa.string())
+    other = pc.if_else(pc.is_nan(column), None, column).cast(pa.string())
+    return pc.coalesce(digits, other)
 
 
 def _matching(text: Any, pattern: str) -> tuple[Any, NDArray[np.bool_]]:

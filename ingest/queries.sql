@@ -85,3 +85,34 @@ INSERT INTO service_heartbeat (service, started_at, beat_at, figures)
 VALUES ('ingest', %(started_at)s, %(beat_at)s, %(figures)s::jsonb)
 ON CONFLICT (service) DO UPDATE
 SET started_at = excluded.started_at, beat_at = excluded.beat_at, figures = excluded.figures
+
+-- import_again --
+-- Starts a finished import over: what it stored is known, what it refused may be taken now.
+UPDATE import_progress
+SET started_at = %(now)s, updated_at = %(now)s, finished_at = NULL,
+    through_line = 0, inserted = 0, duplicates = 0, refused = 0
+WHERE file_digest = %(file_digest)s AND map_digest = %(map_digest)s AND finished_at IS NOT NULL
+
+-- import_begin --
+-- Notes an import that nobody began before.
+INSERT INTO import_progress (file_digest, map_digest, file_name, started_at, updated_at)
+VALUES (%(file_digest)s, %(map_digest)s, %(file_name)s, %(now)s, %(now)s)
+ON CONFLICT DO NOTHING
+
+-- import_load --
+-- Reads how far an import is committed.
+SELECT started_at, through_line, inserted, duplicates, refused FROM import_progress
+WHERE file_digest = %(file_digest)s AND map_digest = %(map_digest)s
+
+-- import_advance --
+-- Notes a chunk, unless another process has gone on from the same line.
+UPDATE import_progress
+SET updated_at = %(now)s, through_line = %(through_line)s, inserted = inserted + %(inserted)s,
+    duplicates = duplicates + %(duplicates)s, refused = refused + %(refused)s
+WHERE file_digest = %(file_digest)s AND map_digest = %(map_digest)s
+    AND through_line = %(before)s AND finished_at IS NULL
+
+-- import_finish --
+-- Notes that a file was imported to its end.
+UPDATE import_progress SET updated_at = %(now)s, finished_at = %(now)s
+WHERE file_digest = %(file_digest)s AND map_digest = %(map_digest)s AND through_line = %(through_line)s

@@ -17,6 +17,7 @@ from fleet.times import to_datetime
 from ingest.backfill import GRACE
 from ingest.batch import AssembledBatch
 from ingest.confirming import Confirmation
+from ingest.dirty_work import leave_dirty_work
 from ingest.refusals import Refusal
 from ingest.sequence import FIRST_SEQ, Boot, Progress, advance_all
 from ingest.status import StatusChange
@@ -56,7 +57,7 @@ class BatchWriter:
             advanced = _advance(transaction, batch, now)
             _upsert_status(transaction, batch.status)
             _note_canary(transaction, batch.canary_token, identity, now)
-            _leave_dirty_work(transaction, written, now)
+            leave_dirty_work(transaction, written, now)
             self._failpoint("copied")
         return Committed(
             _figures(batch, written),
@@ -187,14 +188,3 @@ def _upsert_status(transaction: Transaction, changes: Sequence[StatusChange]) ->
     rows = [{**asdict(change), "changed_at": to_datetime(change.changed_us)} for change in newest.values()]
     template = "(%(meter_key)s, %(online)s, %(boot)s, %(firmware)s, %(changed_at)s)"
     transaction.execute_many(_SQL["ingest_status_upsert"], rows, template)
-
-
-def _leave_dirty_work(transaction: Transaction, written: Written, now: datetime) -> None:
-    """Leave word of the new readings only: a repeated one is no work."""
-    if len(written.meter_keys):
-        work = {
-            "created_at": now,
-            "meter_keys": written.meter_keys.tolist(),
-            "since_us": written.since_us.tolist(),
-        }
-        transaction.execute(_SQL["ingest_dirty_work_insert"], work)

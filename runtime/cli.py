@@ -26,6 +26,10 @@ app.add_typer(registry, name="registry")
 app.command()(simulate)
 
 Meters = Annotated[Path, typer.Option("--meters", help="Registry CSV.", exists=True, dir_okay=False)]
+FileMap = Annotated[
+    Path | None, typer.Option("--map", help="Names the file's columns.", exists=True, dir_okay=False)
+]
+Zone = Annotated[str | None, typer.Option("--tz", help="Time zone of times without an offset.")]
 
 
 def main() -> None:
@@ -98,6 +102,21 @@ def registry_import(
     run_registry_import(start(), path, partial=partial)
 
 
+@app.command("import")
+def import_readings(
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV or Parquet, of any size.", exists=True, dir_okay=False)
+    ],
+    file_map: FileMap = None,
+    tz: Zone = None,
+    refusals: Annotated[Path | None, typer.Option(help="Write every refused row as CSV.")] = None,
+) -> None:
+    """Import readings into the database; what was broken off goes on where it ended."""
+    from runtime.commands.import_readings import run_import  # noqa: PLC0415
+
+    run_import(start(), path, file_map, tz, refusals)
+
+
 @app.command()
 def obligations(
     meters: Meters,
@@ -115,10 +134,8 @@ def obligations(
 def check(
     readings: Annotated[Path, typer.Argument(help="CSV or Parquet.", exists=True, dir_okay=False)],
     meters: Meters,
-    file_map: Annotated[
-        Path | None, typer.Option("--map", help="Names the file's columns.", exists=True, dir_okay=False)
-    ] = None,
-    tz: Annotated[str | None, typer.Option(help="Time zone of times without an offset.")] = None,
+    file_map: FileMap = None,
+    tz: Zone = None,
     out: Annotated[Path | None, typer.Option(help="Findings CSV; standard output without it.")] = None,
     now: Annotated[str | None, typer.Option(help="Judge due dates as of this time.")] = None,
 ) -> None:

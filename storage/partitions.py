@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -46,16 +47,32 @@ def ensure_partitions(
 
     Does nothing on TimescaleDB, which makes chunks by itself.
     """
-    row = transaction.row(_SQL["reading_is_partitioned"])
-    if row is None or not row["partitioned"]:
-        return []
-    there = {found["name"] for found in transaction.rows(_SQL["reading_partitions"])}
     today = now.astimezone(UTC).date()
-    wanted = months(today - timedelta(days=past_days + 1), today + timedelta(days=_AHEAD_DAYS))
-    missing = [month for month in wanted if month.name not in there]
+    first, last = today - timedelta(days=past_days + 1), today + timedelta(days=_AHEAD_DAYS)
+    return ensure_months(transaction, months(first, last))
+
+
+def ensure_months(transaction: Transaction, wanted: Sequence[MonthPartition]) -> list[str]:
+    """Make those of some partitions that are not there yet; gives their names.
+
+    Each one locks the whole table until the transaction ends: commit before writing readings.
+    """
+    if not _missing(transaction, wanted):
+        return []
+    # Whoever else makes partitions comes first, or the same one would be made twice.
+    transaction.execute(_SQL["partitions_lock"])
+    missing = _missing(transaction, wanted)
     for month in missing:
         transaction.execute(
             f"CREATE TABLE IF NOT EXISTS {month.name} PARTITION OF reading "
             f"FOR VALUES FROM ('{month.start} 00:00:00+00') TO ('{month.end} 00:00:00+00')"
         )
     return [month.name for month in missing]
+
+
+def _missing(transaction: Transaction, wanted: Sequence[MonthPartition]) -> list[MonthPartition]:
+    row = transaction.row(_SQL["reading_is_partitioned"])
+    if row is None or not row["partitioned"]:
+        return []
+    there = {found["name"] for found in transaction.rows(_SQL["reading_partitions"])}
+    return [month for month in wanted if month.name not in there]

@@ -49,6 +49,10 @@ SELECT relkind = 'p' AS partitioned FROM pg_class WHERE oid = 'reading'::regclas
 -- Lists the names of the partitions that are there.
 SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'reading'::regclass
 
+-- partitions_lock --
+-- Waits until no other transaction makes partitions.
+SELECT pg_advisory_xact_lock(7064703)
+
 -- readings_copy_in --
 -- Writes readings straight into the table; a known key fails the whole statement.
 COPY reading ({columns}) FROM STDIN (FORMAT binary)
