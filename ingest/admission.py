@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from fleet.wire import Topic
 from ingest.directory import Route
-from ingest.native_json import Claims, Decoded, WireReading, decode
+from ingest.native_json import decode
 from ingest.refusals import Reason, Refusal
+from ingest.rules import Claims, Decoded, WireReading
 
 #: A meter's clock may be so much ahead.
 FUTURE_US = 10 * 60 * 1_000_000
@@ -43,7 +44,13 @@ class Admitted:
 
 def admit(payload: bytes, received_us: int, route: Route, window: TimeWindow) -> Admitted:
     """Decode a message of the topic `telemetry`, and check it against topic, registry and clock."""
-    decoded = decode(payload)
+    return admit_decoded(decode(payload), payload, received_us, route, window)
+
+
+def admit_decoded(
+    decoded: Decoded, payload: bytes, received_us: int, route: Route, window: TimeWindow
+) -> Admitted:
+    """Check what was decoded of a message against topic, registry and clock."""
     refused_sequence = _judge(decoded, route, window)
     refusal = None
     if decoded.refused:

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from fleet.readings import ABSENT, MEASUREMENTS, ReadingBatch
 from fleet.wire import NUMBER_FIELDS, VALVES, status_bits
-from ingest.admission import TimeWindow, admit
+from ingest.admission import Admitted, TimeWindow, admit
 from ingest.delivery import Messages
-from ingest.directory import Directory
-from ingest.native_json import DECODE_ERRORS, FAST, WireReading, parse_time_us
+from ingest.directory import Directory, DirectoryEntry
+from ingest.native_json import DECODE_ERRORS, FAST
 from ingest.refusals import Refusal
+from ingest.rules import WireReading, parse_time_us
 from ingest.status import StatusChange
 
 _FIELD_NAMES = WireReading.__struct_fields__
@@ -40,6 +41,8 @@ class AssembledBatch:
     refused_sequence: list[tuple[int, int, int]] = field(default_factory=list)
     unknown_fields: int = 0
     status: list[StatusChange] = field(default_factory=list)
+    #: What edge nodes of other formats are asked for; to be published once the batch is committed.
+    requests: list[tuple[str, bytes]] = field(default_factory=list)
     #: Of our own canary, if one came; 0 where none did.
     canary_token: int = 0
 
@@ -47,7 +50,8 @@ class AssembledBatch:
 def assemble(messages: Messages, directory: Directory, window: TimeWindow) -> AssembledBatch:
     """Decode messages of the topic `telemetry` into one batch."""
     found = _decode(messages, directory)
-    readings = _columns(found.readings, found.owner, messages, directory)
+    keys, received_us = _owners(found.owner, messages, directory)
+    readings = _columns(found.readings, keys, received_us)
     doubtful = _doubtful(readings, found.readings, window)
     closely = sorted({*found.closely, *found.owner[doubtful].tolist()})
     if len(closely) > len(found.closely):
@@ -117,25 +121,44 @@ def _look_closely(
     batch: AssembledBatch, messages: Messages, closely: list[int], directory: Directory, window: TimeWindow
 ) -> None:
     """Add what can be taken of unusual messages, and refuse the rest."""
-    readings: list[WireReading] = []
-    owner: list[int] = []
+    found = []
     for at in closely:
         route = directory.route(messages.topics[at])
         admitted = admit(messages.payloads[at], messages.received_us[at], route, window)
-        readings += admitted.readings
-        owner += [at] * len(admitted.readings)
+        found.append((route.entry, messages.received_us[at], admitted))
+    add_admitted(batch, found)
+
+
+def add_admitted(batch: AssembledBatch, found: Sequence[tuple[DirectoryEntry | None, int, Admitted]]) -> None:
+    """Add what was looked at closely: whose it is, when it was received, and what of it is taken."""
+    readings: list[WireReading] = []
+    keys: list[int] = []
+    received_us: list[int] = []
+    for entry, at_us, admitted in found:
         batch.unknown_fields += admitted.unknown_fields
         if admitted.refusal is not None:
             batch.refusals.append(admitted.refusal)
-        if route.entry is not None:
-            key = route.entry.meter_key
+        if entry is not None:
+            readings += admitted.readings
+            keys += [entry.meter_key] * len(admitted.readings)
+            received_us += [at_us] * len(admitted.readings)
+            key = entry.meter_key
             batch.refused_sequence += [(key, boot, seq) for boot, seq in admitted.refused_sequence]
-    taken = _columns(readings, np.array(owner, dtype=np.int64), messages, directory)
+    taken = _columns(readings, np.array(keys, dtype=np.int32), np.array(received_us, dtype=np.int64))
     batch.readings = ReadingBatch.concatenate([batch.readings, taken])
 
 
+def _owners(
+    owner: NDArray[np.int64], messages: Messages, directory: Directory
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Give each reading's meter number and time of arrival."""
+    entries = [directory.route(topic).entry for topic in messages.topics]
+    keys = np.array([ABSENT if entry is None else entry.meter_key for entry in entries], dtype=np.int32)
+    return keys[owner], np.array(messages.received_us, dtype=np.int64)[owner]
+
+
 def _columns(
-    readings: Sequence[WireReading], owner: NDArray[np.int64], messages: Messages, directory: Directory
+    readings: Sequence[WireReading], meter_key: NDArray[np.int32], received_us: NDArray[np.int64]
 ) -> ReadingBatch:
     if not readings:
         return ReadingBatch.empty()
@@ -148,10 +171,7 @@ def _columns(
     columns["valve"] = _optional(by_field[_AT["valve"]], VALVES.index)
     columns["status_bits"] = _optional(by_field[_AT["status"]], status_bits)
     columns["device_time_us"] = _times_us(by_field[_AT["ts"]])
-    entries = [directory.route(messages.topics[at]).entry for at in owner.tolist()]
-    columns["meter_key"] = [ABSENT if entry is None else entry.meter_key for entry in entries]
-    columns["received_us"] = np.array(messages.received_us, dtype=np.int64)[owner]
-    return ReadingBatch.build(len(readings), **columns)
+    return ReadingBatch.build(len(readings), meter_key=meter_key, received_us=received_us, **columns)
 
 
 def _numbers(values: tuple[Any, ...]) -> NDArray[np.float64] | None:

@@ -18,6 +18,7 @@ from ingest.confirming import Confirmer
 from ingest.delivery import Delivery, Messages
 from ingest.directory import Directory
 from ingest.exceptions import SessionLostError
+from ingest.formats.sparkplug import SparkplugDecoder
 from ingest.housekeeping import Housekeeping
 from ingest.intake import take_in
 from ingest.refusals import Reason, Refusal
@@ -72,6 +73,7 @@ class IngestService:
         self._writer = BatchWriter(database, failpoint)
         self._confirmer = Confirmer()
         self._canary = Canary(options.identity)
+        self._sparkplug = SparkplugDecoder()
         self._directory = Directory()
         self._directory_read_us = 0
         self._housekeeping = Housekeeping(
@@ -104,6 +106,8 @@ class IngestService:
         self._failpoint("acknowledged")
         for part in committed:
             self._confirmer.note(part.confirmations)
+            for topic, payload in part.requests:
+                self._session.send(topic, payload)
             self._canary.seen_us = max(self._canary.seen_us, part.canary_token)
             self.figures.update(part.figures)
         self._confirm()
@@ -128,10 +132,15 @@ class IngestService:
         now_us = self._clock_us()
         self._refresh_directory(messages, now_us)
         window = TimeWindow.around(now_us, self._options.max_age_days)
-        batch = take_in(messages, self._directory, window, self._canary.topic.encode())
+        before = self._sparkplug.snapshot()
+        batch = take_in(messages, self._directory, window, self._canary.topic.encode(), self._sparkplug)
         try:
             return [self._write(batch)]
-        except RejectedDataError as error:
+        except StorageError as error:
+            # These messages will be decoded again.
+            self._sparkplug.restore(before)
+            if not isinstance(error, RejectedDataError):
+                raise
             if len(messages) > 1:
                 half = len(messages) // 2
                 first, second = range(half), range(half, len(messages))

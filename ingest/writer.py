@@ -36,6 +36,8 @@ class Committed:
     figures: Counter[str] = field(default_factory=Counter)
     confirmations: list[Confirmation] = field(default_factory=list)
     canary_token: int = 0
+    #: (topic, payload) to be published now.
+    requests: list[tuple[str, bytes]] = field(default_factory=list)
 
 
 class BatchWriter:
@@ -67,6 +69,7 @@ class BatchWriter:
                 if progress.committed_through >= FIRST_SEQ
             ],
             batch.canary_token,
+            batch.requests,
         )
 
 

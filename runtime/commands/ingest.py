@@ -8,6 +8,7 @@ import structlog
 
 from ingest.canary import Canary
 from ingest.identity import Identity
+from ingest.other_formats import FILTERS
 from ingest.service import IngestOptions, IngestService
 from ingest.session import MqttSession
 from runtime.parts import open_broker, open_database, stop_on_signals
@@ -30,7 +31,7 @@ def run_ingest(settings: Settings) -> None:
         if identity.wait(stop):
             # Only now: of two processes on embedded parts one has the broker's ports.
             with open_broker(settings) as url:
-                also = [Canary(options.identity).topic]
+                also = [Canary(options.identity).topic, *FILTERS]
                 session = MqttSession(url, options.identity, v5=settings.mqtt_v5, also=also)
                 IngestService(database, session, options, is_ours=identity.is_held).run(stop)
         identity.release()

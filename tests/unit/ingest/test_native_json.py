@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.native_json import decode, parse_time_us
+from ingest.native_json import decode
+from ingest.rules import parse_time_us
 
 GOOD = [
     (b'{"ts":1795147200000,"flow":1.5}', 1_795_147_200_000_000, {"flow": 1.5}),

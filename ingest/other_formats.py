@@ -1,0 +1,82 @@
+"""Messages of other formats brought to the shape of the native ones. Only Sparkplug carries state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fleet.wire import Topic
+from ingest.admission import TimeWindow, admit_decoded
+from ingest.batch import AssembledBatch, add_admitted
+from ingest.delivery import Messages
+from ingest.directory import Directory, Route
+from ingest.formats import thingsboard
+from ingest.formats.sparkplug import SparkplugDecoder, SparkplugResult
+from ingest.formats.sparkplug_topic import NAMESPACE
+from ingest.refusals import Reason
+from ingest.rules import Decoded
+from ingest.status import StatusChange
+
+#: What ingest subscribes to beside the native topics.
+FILTERS = (thingsboard.TOPIC, f"{NAMESPACE}/#")
+
+_THINGSBOARD, _SPARKPLUG = thingsboard.TOPIC.encode(), f"{NAMESPACE}/".encode()
+
+
+def is_other(topic: bytes) -> bool:
+    """Tell whether a topic carries one of the formats of this file."""
+    return topic == _THINGSBOARD or topic.startswith(_SPARKPLUG)
+
+
+def take_others(
+    batch: AssembledBatch,
+    messages: Messages,
+    rows: Sequence[int],
+    directory: Directory,
+    window: TimeWindow,
+    sparkplug: SparkplugDecoder,
+) -> None:
+    """Add messages of other formats to a batch, in their order; a meter's company is the registry's."""
+    found = []
+    for at in rows:
+        topic = messages.topics[at].decode("utf-8", "backslashreplace")
+        payload, received_us = messages.payloads[at], messages.received_us[at]
+        if messages.topics[at] == _THINGSBOARD:
+            parts = thingsboard.decode(payload, received_us)
+        else:
+            result = sparkplug.decode(topic, payload, received_us)
+            parts = result.decoded
+            _add_words(batch, result, directory, received_us)
+        for meter_id, decoded in parts:
+            route = _route(topic, meter_id, directory)
+            admitted = admit_decoded(_named(decoded, meter_id), payload, received_us, route, window)
+            found.append((route.entry, received_us, admitted))
+    add_admitted(batch, found)
+
+
+def _add_words(
+    batch: AssembledBatch, result: SparkplugResult, directory: Directory, received_us: int
+) -> None:
+    for meter_id, online in result.statuses:
+        entry = directory.entries.get(meter_id)
+        # An edge node is often no meter itself.
+        if entry is not None:
+            batch.status.append(StatusChange(entry.meter_key, online, None, None, received_us))
+    batch.requests += [(request.topic, request.payload) for request in result.rebirths]
+
+
+def _route(topic: str, meter_id: str | None, directory: Directory) -> Route:
+    if meter_id is None:
+        return Route(topic, None, None, ())
+    entry = directory.entries.get(meter_id)
+    if entry is None:
+        return Route(topic, None, None, (Reason(None, "meter", f"{meter_id} is not registered"),))
+    return Route(topic, Topic(entry.company, meter_id, "telemetry"), entry, ())
+
+
+def _named(decoded: Decoded, meter_id: str | None) -> Decoded:
+    """Say in each reason whose it is: the topic does not, and the positions count within a device."""
+    if meter_id is not None:
+        decoded.reasons = [
+            Reason(reason.item, reason.field, f"{meter_id}: {reason.reason}") for reason in decoded.reasons
+        ]
+    return decoded
