@@ -52,12 +52,14 @@ def blanked_in_use(readings: ReadingBatch, seg: Segments, state: NDArray[np.void
     zeros &= np.logical_or.reduce([values == 0 for values in others])
     if not zeros.any():
         return blank
-    used = np.zeros(len(zeros), dtype=np.bool_)
-    for name, values in (("volume", readings.volume_m3), ("std_volume", readings.std_volume_m3)):
-        counts = ~(np.isnan(values) | blank | zeros)
-        used |= seg.latest(values > 0, counts, state[f"{name}_tail"] > 0)
-    whole: Mask = blank | (zeros & used)
+    shown = _register_shows(readings)
+    whole: Mask = blank | (zeros & seg.latest(shown, shown, state["in_use"]))
     return whole
+
+
+def _register_shows(readings: ReadingBatch) -> Mask:
+    shown: Mask = (readings.volume_m3 > 0) | (readings.std_volume_m3 > 0)
+    return shown
 
 
 def registers(readings: ReadingBatch, blank: Mask, step_m3: Floats) -> tuple[Floats, Floats]:
@@ -77,6 +79,9 @@ def check_dropout(block: Block) -> Verdict:
     verdict = Verdict(flags={"dropout_frame": flag})
     value = block.readings.volume_m3
     block.track(verdict, block.decisions(flag, value), Tracker(code="dropout_frame"), np.nan)
+    shown = _register_shows(block.readings)
+    in_use = block.seg.latest(shown, shown, block.state["in_use"])
+    verdict.state["in_use"] = block.seg.closing(in_use, block.state["in_use"])
     return verdict
 
 

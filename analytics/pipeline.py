@@ -12,7 +12,8 @@ from analytics.balance import check_balance
 from analytics.battery import battery_overdue, check_battery
 from analytics.block import Block, Flags, Revisions, Verdict, silent_limit_us
 from analytics.episodes import Episodes
-from analytics.flow import check_over_range, check_sustained, check_under_range
+from analytics.flow import check_over_range, check_under_range
+from analytics.flow_mean import check_sustained
 from analytics.frames import blanked_in_use, check_dropout, check_temperature, dropout, registers
 from analytics.oil import carry_oil_account, oil_service
 from analytics.register import Registers, check_idle, check_series, check_stalled

@@ -74,6 +74,13 @@ class Series:
     waited: Mask
     glitch: Flags
     reversed: Flags
+    #: Rose faster than gas should, but not as fast as no gas can: to be believed only after the next
+    #: sample. Of those, the ones that were misread; and every sample that fell or leapt.
+    doubted: Mask
+    misread: Mask
+    disturbing: Mask
+    #: Where the block's own samples stand in the block.
+    rows: NDArray[np.intp]
     #: Per reading of the block: a sample that neither fell nor leapt; one that did; one that moved.
     steady: Mask
     suspicious: Mask
@@ -124,7 +131,12 @@ def analyse(block: Block, name: str, values: Floats, spoken: Mask, times_qmax: f
     after_spike = seg.previous(spike, old["after_spike"])
     fell_alone = fell & ~after_spike
     glitch, turned = _judge(seg, value, before, limits.tolerance_m3, fell_alone, peak, spike, spoken)
-    suspicious = fell | (leapt & ~seg.previous(leapt, np.zeros(len(block.meters), dtype=np.bool_)))
+    doubted = peak & ~leapt
+    misread = doubted & spike
+    # The way back from a misread sample disturbs nothing but that sample.
+    nothing = np.zeros(len(block.meters), dtype=np.bool_)
+    returned = seg.previous(misread, nothing)
+    suspicious = (fell & ~returned) | (leapt & ~seg.previous(leapt, nothing))
     readings = _on_readings(block, rows, value[~tailed.is_tail], suspicious[~tailed.is_tail], old["steady"])
     seq = tailed.join(block.readings.seq[rows], old["tail_seq"])
     state = {
@@ -149,6 +161,10 @@ def analyse(block: Block, name: str, values: Floats, spoken: Mask, times_qmax: f
         waited=(fell_alone | peak) & spoken,
         glitch=glitch,
         reversed=turned,
+        doubted=doubted,
+        misread=misread,
+        disturbing=suspicious,
+        rows=rows,
         steady=readings[0],
         suspicious=readings[1],
         moved=readings[2],

@@ -9,7 +9,7 @@ from analytics.tracking import OPEN_DTYPE, nothing_open
 from fleet.readings import ABSENT
 
 #: Version of `STATE_DTYPE`; a stored state of another version is worthless.
-STATE_LAYOUT = 1
+STATE_LAYOUT = 2
 
 #: Checks, or parts of checks, that have episodes of their own going on.
 TRACKED = (
@@ -52,6 +52,8 @@ STATE_DTYPE = np.dtype(
         ("last_received_us", "i8"),
         # Longer than this without a frame is silence; 0 before the first frame.
         ("silent_limit_us", "i8"),
+        # Whether a register was ever above 0.
+        ("in_use", "?"),
         ("temperature_tail_us", "i8"),
         ("temperature_tail_seq", "i8"),
         ("temperature_tail", "f8"),

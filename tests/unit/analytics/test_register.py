@@ -127,9 +127,13 @@ def test_a_register_misread_by_a_few_qmax_is_no_reversal(judge):
     case = judge(volume_m3=[1000, 1020, 1040, 1360, 1080, 1100, 1120])
     assert case.flags("register_reversed") == "ugggggg"
     assert case.flags("sensor_glitch") == "uggSggg"
+    assert case.flags("flow_over_range_sustained") == "ugguggg"
+    assert case.found == {"sensor_glitch"}
 
 
 def test_a_burst_that_stays_is_no_glitch(judge):
+    case = judge(volume_m3=[1000, 1020, 1340])
+    assert case.flags("flow_over_range_sustained") == "ugu"
     case = judge(volume_m3=[1000, 1020, 1340, 1660, 1680])
     assert case.flags("sensor_glitch") == "ugggg"
     assert case.flags("flow_over_range_sustained") == "ugFFg"
