@@ -180,6 +180,7 @@ class MqttSession:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_connect_fail = self._on_connect_fail
+        client.on_subscribe = self._on_subscribe
         return client
 
     def _thread_lives(self) -> bool:
@@ -208,6 +209,13 @@ class MqttSession:
             self._up = False
         if reason.is_failure:
             _log.warning("connection to broker lost", reason=str(reason))
+
+    def _on_subscribe(
+        self, _client: object, _userdata: object, _mid: int, reasons: Any, _properties: object
+    ) -> None:
+        refused = [name for name, reason in zip(self._filters, reasons, strict=False) if reason.is_failure]
+        if refused:
+            _log.error("the broker does not let ingest read these topics", topics=refused)
 
     def _on_connect_fail(self, _client: object, _userdata: object) -> None:
         _log.warning("broker cannot be reached, trying again", host=self._url.hostname, port=self._url.port)

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
+from structlog.testing import capture_logs
 
 from fleet.meters import Meter
 from ingest.confirming import Outgoing
@@ -292,6 +295,17 @@ def test_an_acknowledgement_of_an_older_connection_never_reaches_the_broker() ->
     session._epoch, session._up = 2, True
     assert session.acknowledge([_message(1, epoch=1), _message(2, epoch=2)]) == 1
     assert client.acks == [2]
+
+
+def test_topics_that_the_broker_refuses_are_named() -> None:
+    session = MqttSession("mqtt://127.0.0.1:9", "x", also=["meterwarden/canary/x"])
+    granted, refused = (
+        ReasonCode(PacketTypes.SUBACK, "Granted QoS 1"),
+        ReasonCode(PacketTypes.SUBACK, identifier=0x87),
+    )
+    with capture_logs() as said:
+        session._on_subscribe(None, None, 1, [granted, granted, refused], None)
+    assert [line["topics"] for line in said] == [["meterwarden/canary/x"]]
 
 
 def test_nothing_is_acknowledged_while_the_connection_is_down() -> None:
