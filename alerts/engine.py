@@ -40,6 +40,8 @@ _SQL = load_queries("alerts")
 _ALL_CHECKS = frozenset(BY_CODE)
 #: Checks of which a meter's whole history is the whole truth.
 _READING_CHECKS = _ALL_CHECKS - DUE_CHECKS
+#: A history shows every silence that is over, too.
+_REFUTABLE = _READING_CHECKS | {"meter_silent"}
 
 #: Steps of a cycle at which a test may let it fail, in their order.
 STEPS = ("claimed", "evaluated", "states_written", "alarms_written", "work_removed")
@@ -150,8 +152,7 @@ class Engine:
             zip(meters.meter_key.tolist(), evaluated.state["last_received_us"].tolist(), strict=True)
         )
         again = frozenset(todo.meter_keys[todo.again].tolist())
-        refutable = _READING_CHECKS | {"meter_silent"}
-        scope = Scope(again, _READING_CHECKS, history=True, refutable=refutable, since_us=evaluated.since_us)
+        scope = Scope(again, _READING_CHECKS, history=True, refutable=_REFUTABLE, since_us=evaluated.since_us)
         decided = decide(transaction, evaluated.episodes, _ALL_CHECKS, scope, now, arrived)
         self._failpoint("alarms_written")
         finish(transaction, claimed)

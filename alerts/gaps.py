@@ -6,6 +6,7 @@ from datetime import datetime
 
 import numpy as np
 
+from analytics.block import US_PER_S
 from analytics.episodes import ONGOING_US, Episodes
 from fleet.checks import BY_CODE
 from fleet.flags import Flag
@@ -16,7 +17,6 @@ from storage.database import Transaction
 from storage.named_sql import load_queries
 
 _SQL = load_queries("alerts")
-_US_PER_S = 1_000_000
 
 
 def open_gaps(transaction: Transaction, meters: MeterTable, now: datetime, policy: Policy) -> Episodes:
@@ -37,7 +37,7 @@ def open_gaps(transaction: Transaction, meters: MeterTable, now: datetime, polic
         started_us=found_us,
         ended_us=ONGOING_US,
         readings=np.array([row["missing"] for row in rows], dtype=np.int64),
-        value=(to_us(now) - found_us) / _US_PER_S,
+        value=(to_us(now) - found_us) / US_PER_S,
         limit=float(policy.gap_open_after_s),
         part=0,
     )

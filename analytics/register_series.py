@@ -98,7 +98,7 @@ def analyse(block: Block, name: str, values: Floats, spoken: Mask, times_qmax: f
       (then the meter was most likely exchanged);
     - *leapt*: v above p by more than `times_qmax` times Qmax can deliver in the time between;
     - *peak*: v above p by more than `overload_ratio` times Qmax can deliver;
-    - *spike*: leapt or a peak, and n is back between p and what could have flowed since p;
+    - *spike*: a peak, and n is back between p and what could have flowed since p;
     - *reversed*: fell, not from a spike, and n is below p too;
     - *misread low*: fell, not from a spike, and n is not below p.
 

@@ -12,13 +12,12 @@ from api.meters import fetch_meter
 from api.paging import After, Limit, Page, decode_cursor, integer, paged
 from api.problems import PROBLEMS, invalid_query
 from api.service import SQL, ServiceOf
-from fleet.wire import ID_PATTERN, VALVES, status_codes
+from fleet.wire import CLOCK_AHEAD_US, ID_PATTERN, VALVES, status_codes
 from storage.database import Row, Transaction
 
 router = APIRouter(prefix="/api/v1/readings", tags=["readings"], responses=PROBLEMS)
 
-#: A meter's clock may run ahead of ours by this much before ingest refuses its readings.
-CLOCK_AHEAD = timedelta(minutes=10)
+CLOCK_AHEAD = timedelta(microseconds=CLOCK_AHEAD_US)
 _DEFAULT_SPAN = timedelta(days=1)
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _WRONG_WAY_ROUND = ("from", "must lie before `to`")

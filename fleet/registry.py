@@ -146,15 +146,10 @@ def _identifier(text: str) -> str:
 
 def _number(low: float, high: float, *, whole: bool = False) -> Callable[[str], float]:
     def parse(text: str) -> float:
-        try:
-            # Python's numbers may have underscores and digits of any script.
-            value = math.nan if _ODD_NUMBER.search(text) else int(text) if whole else float(text)
-        except ValueError:
-            msg = f"{text!r} is not a {'whole ' if whole else ''}number"
-            raise ValueError(msg) from None
-        if math.isnan(value):
+        if (_WHOLE if whole else _DECIMAL).fullmatch(text) is None:
             msg = f"{text!r} is not a {'whole ' if whole else ''}number"
             raise ValueError(msg)
+        value = int(text) if whole else float(text)
         if not math.isfinite(value) or not low <= value <= high:
             msg = f"{text} is outside {low:g} to {high:g}"
             raise ValueError(msg)
@@ -216,7 +211,9 @@ def _g_size(text: str) -> str:
     return text.upper()
 
 
-_ODD_NUMBER = re.compile(r"_|[^\x00-\x7f]")
+# Python's own numbers may have underscores, and digits of any script.
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
+_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _G_SIZE = re.compile(r"G[0-9]{1,5}(\.[0-9])?")
 _SERVICE_DATES = ("battery_replaced_on", "battery2_replaced_on", "oil_filled_on")
 _DAYS = _number(1, 36500, whole=True)

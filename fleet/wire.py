@@ -26,6 +26,9 @@ NUMBER_FIELDS: dict[str, str] = {
     "battery_days": "battery_days",
 }
 
+#: A meter's clock may be so much ahead of ours; later readings are refused.
+CLOCK_AHEAD_US = 10 * 60 * 1_000_000
+
 #: No number of the contract can be larger, whatever its unit: 13 digits are more than any register has.
 LARGEST_NUMBER = 1e13
 

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fleet.wire import Topic
+from fleet.wire import CLOCK_AHEAD_US, Topic
 from ingest.directory import Route
 from ingest.native_json import decode
 from ingest.refusals import Reason, Refusal
 from ingest.rules import Claims, Decoded, WireReading
-
-#: A meter's clock may be so much ahead.
-FUTURE_US = 10 * 60 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +24,7 @@ class TimeWindow:
     @classmethod
     def around(cls, now_us: int, max_age_days: int) -> TimeWindow:
         """Take readings up to `max_age_days` old and up to 10 minutes ahead."""
-        return cls(now_us - max_age_days * 86_400_000_000, now_us + FUTURE_US)
+        return cls(now_us - max_age_days * 86_400_000_000, now_us + CLOCK_AHEAD_US)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleet.times import to_us
-from ingest.admission import FUTURE_US
+from fleet.wire import CLOCK_AHEAD_US
 from ingest.directory import DirectoryEntry
 from ingest.dirty_work import leave_dirty_work
 from ingest.file_piece import RefusedValue
@@ -53,10 +53,6 @@ class ImportSource:
         return identify(self.path, file_map, self.tz or file_map.tz, watch)
 
 
-def _nothing(_: object) -> None:
-    return
-
-
 class FileImport:
     """One import; another object, or another process, can go on where this one was broken off."""
 
@@ -67,7 +63,7 @@ class FileImport:
         identity: ImportId,
         *,
         clock: Callable[[], datetime],
-        failpoint: Callable[[str], None] = _nothing,
+        failpoint: Callable[[str], None] = lambda _step: None,
     ) -> None:
         """Begin an import, or take it up again.
 
@@ -94,14 +90,16 @@ class FileImport:
             rows = transaction.rows(_SQL["ingest_directory"])
         self._directory = {row["meter_id"]: DirectoryEntry(row["meter_key"], row["company"]) for row in rows}
 
-    def chunks(self, tell_refused: Callable[[Sequence[RefusedValue]], None] = _nothing) -> Iterator[float]:
+    def chunks(
+        self, tell_refused: Callable[[Sequence[RefusedValue]], None] = lambda _refused: None
+    ) -> Iterator[float]:
         """Commit chunk after chunk; after each, yield how much of the file is done, 0 to 1.
 
         `tell_refused` is told what of a chunk is refused, before the chunk is committed.
         Raises FileError, ConcurrentImportError or StorageError; what was committed before stays.
         """
         # The same rows lie in the future, however often the import is broken off.
-        latest_us = to_us(self.progress.started_at) + FUTURE_US
+        latest_us = to_us(self.progress.started_at) + CLOCK_AHEAD_US
         source = self._source
         chunks = read_chunks(
             source.path,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 #: Number of the meter, and of its start.
 Boot = tuple[int, int]
 
-#: Sequence numbers of a boot begin here at the latest; a meter may begin with 0.
+#: Sequence numbers of a boot begin here; a reading numbered 0 is stored, and not accounted for.
 FIRST_SEQ = 1
 
 

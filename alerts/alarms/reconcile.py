@@ -48,7 +48,7 @@ class Scope:
 
     def refutes_from(self, key: Key) -> int | None:
         """Give the moment from which on alarms that no episode supports never were; None for never."""
-        known = self.history and key[0] in self.meters and key[1] in self.refutable
+        known = key[0] in self.meters and key[1] in self.refutable
         return self.since_us.get(key[0]) if known else None
 
 
@@ -123,9 +123,9 @@ class _Case:
         alarm = self._open
         if alarm is None or from_us is None or alarm.first_onset_us < from_us:
             return
-        if alarm.active and self._scope is None:
-            return
-        if alarm.state is State.ACTIVE_ACKED or any(_overlaps(alarm, item) for item in found):
+        # Of what goes on now not every history knows; and what a person acknowledged stays theirs.
+        unknown = alarm.active and self._scope is None
+        if unknown or alarm.state is State.ACTIVE_ACKED or any(_overlaps(alarm, item) for item in found):
             return
         # An alarm of no length stands for nothing: should it show after all, it is a new one.
         never = replace(alarm, ended_us=alarm.first_onset_us)

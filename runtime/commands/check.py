@@ -22,7 +22,7 @@ from fleet.meters import Meter, MeterTable
 from fleet.readings import ReadingBatch
 from fleet.registry import read_registry
 from fleet.times import latest_day, to_datetime, to_us
-from ingest.admission import FUTURE_US
+from fleet.wire import CLOCK_AHEAD_US
 from ingest.filemap import DEFAULT_TZ, FileError, check_tz
 from ingest.files import FileReadings, load_map, read_readings
 from runtime.exceptions import RuntimeFailure
@@ -67,7 +67,7 @@ def check(
     try:
         present_us = max(time.time_ns() // 1000, now_us or 0)
         registry = _registry(meters, latest_day(present_us))
-        source = read_readings(readings, mapping, tz, latest_us=present_us + FUTURE_US)
+        source = read_readings(readings, mapping, tz, latest_us=present_us + CLOCK_AHEAD_US)
         known = _known(source, registry, readings)
         offset_s = _offset_s(known, now_us, zone)
         result = evaluate_history(known.readings, known.table, now_us, utc_offset_s=offset_s)

@@ -16,7 +16,7 @@ from firmware_sim.replay import as_telemetry, older_than
 from firmware_sim.truth import write_truth
 from fleet.registry import read_registry, write_registry
 from fleet.times import to_datetime
-from fleet.wire import is_id
+from fleet.wire import CLOCK_AHEAD_US, is_id
 from runtime.exceptions import RuntimeFailure, WrongUsage
 
 if TYPE_CHECKING:
@@ -111,12 +111,11 @@ def invented(options: SimulateOptions, end_us: int) -> SpeakingFleet:
 def recorded(options: SimulateOptions, path: Path, end_us: int, say: Callable[[str], None]) -> SpeakingFleet:
     """Read a file of readings and shift it so that it ends at `end_us`."""
     # Reading files is heavy (Arrow), and a generated fleet does without.
-    from ingest.admission import FUTURE_US  # noqa: PLC0415
     from ingest.files import load_map, read_readings  # noqa: PLC0415
 
     try:
         file_map = load_map(options.replay_map) if options.replay_map else None
-        latest_us = time.time_ns() // 1000 + FUTURE_US
+        latest_us = time.time_ns() // 1000 + CLOCK_AHEAD_US
         found = read_readings(path, file_map, options.timezone, latest_us=latest_us)
         companies = _companies(options.registry)
     except (OSError, ValueError) as error:

@@ -18,38 +18,12 @@ from ingest.confirming import Outgoing
 from ingest.delivery import Delivery, Messages
 from ingest.exceptions import IdentityLostError, SessionLostError
 from ingest.identity import Identity
-from ingest.service import IngestOptions, IngestService
+from ingest.service import STEPS, IngestOptions, IngestService
 from ingest.session import MqttSession
 from storage.database import Database, Transaction
 from storage.exceptions import DatabaseUnavailableError, StorageError
 from storage.registry import upsert_meters
-
-NOW_US = 1_795_147_200_000_000
-
-
-class SessionLog:
-    """Stands in for the MQTT session: notes in order what it is asked, and what was stored then."""
-
-    backlog, connected, connected_since_us, epoch = 0, True, NOW_US, 1
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self.acknowledged: list[tuple[int, int]] = []
-        self.sent: list[tuple[str, bytes]] = []
-        self.said: list[tuple[str, dict[str, int]]] = []
-
-    def acknowledge(self, deliveries: Sequence[Delivery]) -> int:
-        with self._database.transaction() as transaction:
-            row = transaction.row("SELECT count(*) AS n FROM reading")
-        packets = [packet_id for delivery in deliveries for packet_id in delivery.packet_ids]
-        self.acknowledged += [(packet_id, row["n"] if row else 0) for packet_id in packets]
-        return len(packets)
-
-    def send(self, topic: str, payload: bytes) -> None:
-        self.sent.append((topic, payload))
-
-    def publish(self, messages: Sequence[Outgoing]) -> None:
-        self.said += [(topic.decode(), json.loads(payload)) for topic, payload in messages]
+from tests.integration.ingest.fakes import NOW_US, Clock, SessionLog
 
 
 def _message(packet_id: int, payload: object = None, epoch: int = 1) -> Delivery:
@@ -60,17 +34,6 @@ def _message(packet_id: int, payload: object = None, epoch: int = 1) -> Delivery
 
 def _confirmed(seq: int) -> tuple[str, dict[str, int]]:
     return "gas/v1/north/M1/confirm", {"boot": 1, "seq": seq}
-
-
-class Clock:
-    """Moves on by a minute with each look, so that every word is due at once."""
-
-    def __init__(self) -> None:
-        self.us = NOW_US
-
-    def __call__(self) -> int:
-        self.us += 60_000_000
-        return self.us
 
 
 @pytest.fixture
@@ -84,6 +47,27 @@ def test_acknowledgements_come_in_order_and_after_the_commit(service: IngestServ
     service.handle([_message(1), _message(2), _message(3)])
     assert service._session.acknowledged == [(1, 3), (2, 3), (3, 3)]
     assert service._session.said == [_confirmed(3)]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_crash_at_any_step_loses_nothing_and_doubles_nothing(
+    step: str, service: IngestService, database: Database
+) -> None:
+    def crash(at: str) -> None:
+        if at == step:
+            raise KeyboardInterrupt
+
+    log = SessionLog(database)
+    dying = IngestService(database, log, IngestOptions(), clock_us=Clock(), failpoint=crash)  # type: ignore[arg-type]
+    with pytest.raises(KeyboardInterrupt):
+        dying.handle([_message(1), _message(2)])
+    # What was not acknowledged comes again, to the next process.
+    assert [stored for _, stored in log.acknowledged] == ([2, 2] if step == "acknowledged" else [])
+    service.handle([_message(1), _message(2), _message(3)])
+    with database.transaction() as transaction:
+        assert transaction.row("SELECT count(*) AS n FROM reading") == {"n": 3}
+        assert transaction.rows("SELECT * FROM sequence_gap") == []
+    assert service._session.said[-1] == _confirmed(3)
 
 
 def test_nothing_is_acknowledged_while_the_database_is_away(service: IngestService) -> None:

@@ -14,7 +14,7 @@ from ingest.service import IngestOptions, IngestService
 from storage.database import Database
 from storage.exceptions import DatabaseUnavailableError
 from storage.registry import upsert_meters
-from tests.integration.ingest.test_acknowledging import NOW_US, Clock, SessionLog
+from tests.integration.ingest.fakes import NOW_US, Clock, SessionLog
 
 NOW_MS = NOW_US // 1000
 
