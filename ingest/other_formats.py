@@ -16,9 +16,6 @@ from ingest.refusals import Reason
 from ingest.rules import Decoded
 from ingest.status import StatusChange
 
-#: What ingest subscribes to beside the native topics.
-FILTERS = (thingsboard.TOPIC, f"{NAMESPACE}/#")
-
 _THINGSBOARD, _SPARKPLUG = thingsboard.TOPIC.encode(), f"{NAMESPACE}/".encode()
 
 

@@ -79,6 +79,15 @@ SET online = excluded.online,
 WHERE (meter_connection.online, meter_connection.boot, meter_connection.firmware) IS DISTINCT FROM
     (excluded.online, coalesce(excluded.boot, meter_connection.boot), coalesce(excluded.firmware, meter_connection.firmware))
 
+-- ingest_filters_held --
+-- Lists the topic filters that a process ever subscribed to.
+SELECT filter FROM ingest_subscription WHERE identity = %(identity)s
+
+-- ingest_filters_note --
+-- Notes topic filters that a process is about to subscribe to.
+INSERT INTO ingest_subscription (identity, filter)
+SELECT %(identity)s, unnest(%(filters)s::text[]) ON CONFLICT DO NOTHING
+
 -- ingest_heartbeat --
 -- Says that ingest lives, with its figures.
 INSERT INTO service_heartbeat (service, started_at, beat_at, figures)

@@ -23,6 +23,7 @@ from ingest.housekeeping import Housekeeping
 from ingest.intake import take_in
 from ingest.refusals import Reason, Refusal
 from ingest.session import MqttSession
+from ingest.subscriptions import note
 from ingest.writer import BatchWriter, Committed
 from storage.database import Database
 from storage.exceptions import RejectedDataError, StorageError
@@ -49,6 +50,8 @@ class IngestOptions:
 
     identity: str = "meterwarden-ingest"
     max_age_days: int = 90
+    #: Group of processes that share the work; None where this one does all of it.
+    share: str | None = None
 
 
 class IngestService:
@@ -84,7 +87,7 @@ class IngestService:
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop. Raises SessionLostError or IdentityLostError."""
         self._persist(self._prepare, stop)
-        self._session.start()
+        self._persist(self._subscribe, stop)
         while not stop.is_set():
             deliveries = self._session.take(_MOST_MESSAGES, _WAIT_S)
             self._listen(came=bool(deliveries))
@@ -95,6 +98,9 @@ class IngestService:
                 self._confirm()
         self._confirm(at_once=True)
         self._session.stop()
+
+    def _subscribe(self) -> None:
+        self._session.start(note(self._database, self._options.identity, self._options.share))
 
     def handle(self, deliveries: Sequence[Delivery]) -> None:
         """Commit messages, then acknowledge them and confirm what is committed."""

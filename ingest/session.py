@@ -19,18 +19,15 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from fleet.wire import ROOT
 from ingest.confirming import Outgoing
 from ingest.delivery import Delivery
 from ingest.exceptions import SessionLostError
 from ingest.paho_bulk import BulkClient, is_supported
 from ingest.paho_plain import PlainClient
+from ingest.subscriptions import Subscriptions
 
 _log = structlog.get_logger(__name__)
 
-FILTERS = (f"{ROOT}/+/+/telemetry", f"{ROOT}/+/+/status")
-#: Long, as Mosquitto needs it: the broker keeps what arrives while ingest is away.
-_SESSION_EXPIRY_S = 7 * 86400
 _RECEIVE_MAXIMUM = 65535
 _KEEPALIVE_S = 30
 _RECONNECT_MIN_S, _RECONNECT_MAX_S = 1, 30
@@ -50,13 +47,16 @@ class MqttSession:
         *,
         v5: bool = True,
         bulk: bool | None = None,
-        also: Sequence[str] = (),
+        expiry_s: int = 7 * 86400,
     ) -> None:
         """Prepare a session; `bulk` says how messages are read, None for the fast way where it works.
 
-        `also` are topics beside those of the meters.
+        For `expiry_s` the broker keeps what arrives while ingest is away; a broker that is spoken
+        to in MQTT 3.1.1 has a rule of its own.
         """
-        self._filters = (*FILTERS, *also)
+        #: How long the broker was asked to keep the session, seconds.
+        self.expiry_s = expiry_s
+        self._subscriptions = Subscriptions(())
         self._url = urlsplit(url)
         self._bulk = is_supported() if bulk is None else bulk
         if bulk is None and not self._bulk:
@@ -94,14 +94,15 @@ class MqttSession:
         """Messages delivered and not taken yet."""
         return self._delivered - self._taken
 
-    def start(self) -> None:
+    def start(self, subscriptions: Subscriptions) -> None:
         """Begin to connect; goes on trying with backoff for as long as it takes."""
+        self._subscriptions = subscriptions
         tls = self._url.scheme == "mqtts"
         port = self._url.port or (8883 if tls else 1883)
         extra: dict[str, Any] = {}
         if self._protocol == MQTTProtocolVersion.MQTTv5:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho has no type
-            properties.SessionExpiryInterval = _SESSION_EXPIRY_S
+            properties.SessionExpiryInterval = self.expiry_s
             properties.ReceiveMaximum = _RECEIVE_MAXIMUM
             extra = {"clean_start": False, "properties": properties}
         self._client.connect_async(self._url.hostname or "127.0.0.1", port, keepalive=_KEEPALIVE_S, **extra)
@@ -197,10 +198,17 @@ class MqttSession:
             self._epoch += 1
             self._up = True
             self._connected_since_us = time.time_ns() // 1000
+            # Under the lock, so that nothing is sent before; a canary without subscription is lost.
+            self._subscribe()
+        _log.info("connected to broker", session_present=flags.session_present, epoch=self._epoch)
+
+    def _subscribe(self) -> None:
         # Always: it costs nothing where the session has the subscription, and it is not waited
         # for, because the SUBACK can arrive behind the whole backlog.
-        self._client.subscribe([(name, 1) for name in self._filters])
-        _log.info("connected to broker", session_present=flags.session_present, epoch=self._epoch)
+        self._client.subscribe([(name, 1) for name in self._subscriptions.wanted])
+        # Afterwards: a message that comes twice is harmless, one that nobody takes is lost.
+        if self._subscriptions.unwanted:
+            self._client.unsubscribe(list(self._subscriptions.unwanted))
 
     def _on_disconnect(
         self, _client: object, _userdata: object, _flags: object, reason: Any, _properties: object
@@ -213,7 +221,8 @@ class MqttSession:
     def _on_subscribe(
         self, _client: object, _userdata: object, _mid: int, reasons: Any, _properties: object
     ) -> None:
-        refused = [name for name, reason in zip(self._filters, reasons, strict=False) if reason.is_failure]
+        asked = zip(self._subscriptions.wanted, reasons, strict=False)
+        refused = [name for name, reason in asked if reason.is_failure]
         if refused:
             _log.error("the broker does not let ingest read these topics", topics=refused)
 

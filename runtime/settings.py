@@ -30,6 +30,10 @@ class Settings(BaseSettings):
     mqtt_url: str | None = None
     #: 5, or 3 for MQTT 3.1.1.
     mqtt_version: Annotated[Literal[3, 5], BeforeValidator(int)] = 5
+    #: Group of ingest processes that share the telemetry, each under its own `ingest_identity`.
+    mqtt_share: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    #: How long the broker keeps what waits for an absent ingest process; MQTT 5 only.
+    mqtt_session_expiry_s: int = Field(default=7 * 86400, ge=10, le=2**32 - 1)
     #: Where the embedded parts keep their files.
     data_dir: Path = Path(".local/meterwarden")
     http_host: str = "127.0.0.1"

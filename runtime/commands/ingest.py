@@ -6,9 +6,7 @@ import threading
 
 import structlog
 
-from ingest.canary import Canary
 from ingest.identity import Identity
-from ingest.other_formats import FILTERS
 from ingest.service import IngestOptions, IngestService
 from ingest.session import MqttSession
 from runtime.parts import open_broker, open_database, stop_on_signals
@@ -24,15 +22,19 @@ _BACKOFF_S = (0.5, 10.0)
 def run_ingest(settings: Settings) -> None:
     """Work until a signal comes. Raises SessionLostError or IdentityLostError."""
     stop = stop_on_signals()
-    options = IngestOptions(identity=settings.ingest_identity, max_age_days=settings.reading_max_age_days)
+    options = IngestOptions(
+        identity=settings.ingest_identity,
+        max_age_days=settings.reading_max_age_days,
+        share=settings.mqtt_share,
+    )
+    v5, expiry_s = settings.mqtt_v5, settings.mqtt_session_expiry_s
     with open_database(settings) as database:
         wait_for_database(database, stop)
         identity = Identity(database, options.identity)
         if identity.wait(stop):
             # Only now: of two processes on embedded parts one has the broker's ports.
             with open_broker(settings) as url:
-                also = [Canary(options.identity).topic, *FILTERS]
-                session = MqttSession(url, options.identity, v5=settings.mqtt_v5, also=also)
+                session = MqttSession(url, options.identity, v5=v5, expiry_s=expiry_s)
                 IngestService(database, session, options, is_ours=identity.is_held).run(stop)
         identity.release()
 

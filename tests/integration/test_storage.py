@@ -137,7 +137,13 @@ def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
 def test_migrating_twice_applies_nothing_the_second_time(empty_database_url: str) -> None:
     database = Database(empty_database_url)
     assert not is_migrated(database)
-    assert migrate(database) == ["0001_house", "0002_reading", "0003_ingest", "0004_import"]
+    assert migrate(database) == [
+        "0001_house",
+        "0002_reading",
+        "0003_ingest",
+        "0004_import",
+        "0005_subscription",
+    ]
     assert is_migrated(database)
     assert migrate(database) == []
     database.close()

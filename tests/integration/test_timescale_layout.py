@@ -49,7 +49,13 @@ def _migrate(database: Database) -> list[str]:
 
 
 def test_telemetry_becomes_a_hypertable_with_columnstore_and_retention(timescale: Database) -> None:
-    assert _migrate(timescale) == ["0001_house", "0002_reading", "0003_ingest", "0004_import"]
+    assert _migrate(timescale) == [
+        "0001_house",
+        "0002_reading",
+        "0003_ingest",
+        "0004_import",
+        "0005_subscription",
+    ]
     with timescale.transaction() as transaction:
         (table,) = transaction.rows(
             "SELECT hypertable_name, compression_enabled FROM timescaledb_information.hypertables"

@@ -20,6 +20,7 @@ from ingest.exceptions import IdentityLostError, SessionLostError
 from ingest.identity import Identity
 from ingest.service import STEPS, IngestOptions, IngestService
 from ingest.session import MqttSession
+from ingest.subscriptions import Subscriptions
 from storage.database import Database, Transaction
 from storage.exceptions import DatabaseUnavailableError, StorageError
 from storage.registry import upsert_meters
@@ -168,7 +169,7 @@ class Mute:
 
     connected, connected_since_us, backlog, epoch = True, NOW_US, 0, 1
 
-    def start(self) -> None: ...
+    def start(self, _subscriptions: Subscriptions) -> None: ...
 
     def take(self, _most: int, _timeout_s: float) -> list[Delivery]:
         return []
@@ -282,14 +283,15 @@ def test_an_acknowledgement_of_an_older_connection_never_reaches_the_broker() ->
 
 
 def test_topics_that_the_broker_refuses_are_named() -> None:
-    session = MqttSession("mqtt://127.0.0.1:9", "x", also=["meterwarden/canary/x"])
+    session = MqttSession("mqtt://127.0.0.1:9", "x")
+    session._subscriptions = Subscriptions(("gas/v1/+/+/telemetry", "gas/v1/+/+/status", "spBv1.0/#"))
     granted, refused = (
         ReasonCode(PacketTypes.SUBACK, "Granted QoS 1"),
         ReasonCode(PacketTypes.SUBACK, identifier=0x87),
     )
     with capture_logs() as said:
         session._on_subscribe(None, None, 1, [granted, granted, refused], None)
-    assert [line["topics"] for line in said] == [["meterwarden/canary/x"]]
+    assert [line["topics"] for line in said] == [["spBv1.0/#"]]
 
 
 def test_nothing_is_acknowledged_while_the_connection_is_down() -> None:
