@@ -49,7 +49,7 @@ def _horizon_us(transaction: Transaction, state: NDArray[np.void], now: datetime
     """
     row = transaction.row(_SQL["fleet_newest"]) or {"newest_at": None, "waiting_since": None}
     newest_us = ABSENT if row["newest_at"] is None else to_us(row["newest_at"])
-    whole = alive(transaction.row(_SQL["ingest_heartbeat"]), now)
+    whole = alive(transaction.rows(_SQL["ingest_heartbeats"]), now)
     horizon_us = silence_horizon_us(whole.until_us, state, newest_us, whole.since_us)
     if row["waiting_since"] is not None:
         horizon_us = np.minimum(horizon_us, to_us(row["waiting_since"]))

@@ -82,9 +82,9 @@ SET evaluated_through = excluded.evaluated_through, last_received_at = excluded.
 SELECT (SELECT max(evaluated_through) FROM meter_state) AS newest_at,
     (SELECT min(created_at) FROM dirty_work) AS waiting_since
 
--- ingest_heartbeat --
--- Reads what ingest last said of itself.
-SELECT started_at, beat_at, figures FROM service_heartbeat WHERE service = 'ingest'
+-- ingest_heartbeats --
+-- Reads what each ingest process last said of itself.
+SELECT instance, started_at, beat_at, figures FROM service_heartbeat WHERE service = 'ingest'
 
 -- gaps_open --
 -- Lists meters with holes in their sequence that are older than a limit.
@@ -128,7 +128,7 @@ SELECT pg_try_advisory_xact_lock(7064703) AS taken
 
 -- heartbeat --
 -- Says that the engine lives, and its figures.
-INSERT INTO service_heartbeat (service, started_at, beat_at, figures)
-VALUES ('engine', %(started_at)s, %(now)s, %(figures)s::jsonb)
-ON CONFLICT (service) DO UPDATE
+INSERT INTO service_heartbeat (service, instance, started_at, beat_at, figures)
+VALUES ('engine', '', %(started_at)s, %(now)s, %(figures)s::jsonb)
+ON CONFLICT (service, instance) DO UPDATE
 SET started_at = excluded.started_at, beat_at = excluded.beat_at, figures = excluded.figures

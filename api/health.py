@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from alerts.path_health import relied_on
 from api.problems import PROBLEMS, ProblemError
 from api.service import SQL, Service, ServiceOf
+from storage.database import Row
 from storage.exceptions import DatabaseUnavailableError, NotMigratedError
 from storage.migrate import is_migrated
 
 router = APIRouter(tags=["operation"])
 
-NEEDED_SERVICES = ("ingest", "engine")
 HEARTBEAT_AT_MOST = timedelta(seconds=30)
 
 
@@ -48,9 +49,17 @@ def not_ready(service: Service) -> list[str]:
         if not is_migrated(service.database):
             return [str(NotMigratedError())]
         with service.reading() as transaction:
-            beats = {row["service"]: row["beat_at"] for row in transaction.rows(SQL["heartbeats"])}
+            heartbeats = transaction.rows(SQL["heartbeats"])
     except DatabaseUnavailableError:
         return ["the database cannot be reached"]
     now = service.now()
-    late = [name for name in NEEDED_SERVICES if name not in beats or now - beats[name] > HEARTBEAT_AT_MOST]
-    return [f"{name} gave no sign of life for {HEARTBEAT_AT_MOST.seconds} s" for name in late]
+    ingest = relied_on([row for row in heartbeats if row["service"] == "ingest"], now)
+    engines = [row for row in heartbeats if row["service"] == "engine"]
+    return [*_silent("ingest", ingest, now), *_silent("engine", engines, now)]
+
+
+def _silent(name: str, needed: list[Row], now: datetime) -> list[str]:
+    """List the processes of a service that give no sign of life."""
+    late = [row["instance"] for row in needed if now - row["beat_at"] > HEARTBEAT_AT_MOST]
+    who = [f"{name} {instance}".strip() for instance in late] if needed else [name]
+    return [f"{one} gave no sign of life for {HEARTBEAT_AT_MOST.seconds} s" for one in who]

@@ -20,6 +20,8 @@ from storage.database import Row, Transaction
 
 router = APIRouter(tags=["operation"])
 
+_PROCESS = ["service", "instance"]
+
 
 @dataclass(frozen=True, slots=True)
 class Figures:
@@ -82,19 +84,20 @@ class FigureCollector(Collector):
 
 def _services(figures: Figures) -> Iterator[Metric]:
     age = GaugeMetricFamily(
-        "meterwarden_heartbeat_age_seconds", "Time since a service's last sign of life.", labels=["service"]
+        "meterwarden_heartbeat_age_seconds", "Time since a process' last sign of life.", labels=_PROCESS
     )
     start = GaugeMetricFamily(
-        "meterwarden_service_start_time_seconds", "When a service started, since 1970.", labels=["service"]
+        "meterwarden_service_start_time_seconds", "When a process started, since 1970.", labels=_PROCESS
     )
     figure = GaugeMetricFamily(
-        "meterwarden_service_figure", "What a service reports of itself.", labels=["service", "figure"]
+        "meterwarden_service_figure", "What a process reports of itself.", labels=[*_PROCESS, "figure"]
     )
     for row in figures.heartbeats:
-        age.add_metric([row["service"]], (figures.now - row["beat_at"]).total_seconds())
-        start.add_metric([row["service"]], row["started_at"].timestamp())
+        process = [row[label] for label in _PROCESS]
+        age.add_metric(process, (figures.now - row["beat_at"]).total_seconds())
+        start.add_metric(process, row["started_at"].timestamp())
         for name, value in sorted(numbers(row["figures"]).items()):
-            figure.add_metric([row["service"], name], value)
+            figure.add_metric([*process, name], value)
     yield from (age, start, figure)
     ingest = next((numbers(row["figures"]) for row in figures.heartbeats if row["service"] == "ingest"), {})
     yield _counter("readings_stored", "Readings committed since ingest started.", ingest.get("readings"))

@@ -3,8 +3,8 @@
 SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = '10s'
 
 -- heartbeats --
--- Lists the services, when they beat last, and their figures.
-SELECT service, started_at, beat_at, figures FROM service_heartbeat ORDER BY service
+-- Lists the processes of all services, when they beat last, and their figures.
+SELECT service, instance, started_at, beat_at, figures FROM service_heartbeat ORDER BY service, instance
 
 -- meters_by_company --
 -- Counts the registry for the metrics.

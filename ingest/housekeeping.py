@@ -28,6 +28,8 @@ class Housekeeping:
     database: Database
     session: MqttSession
     canary: Canary
+    #: Group of processes that this one belongs to, if any.
+    share: str | None
     max_age_days: int
     is_ours: Callable[[], bool]
     started_at: datetime
@@ -75,6 +77,9 @@ class Housekeeping:
                 "connected_since_us": self.session.connected_since_us,
                 "epoch": self.session.epoch,
                 "last_canary_us": self.canary.seen_us,
+                "share": self.share,
+                "session_expiry_s": self.session.expiry_s,
             }
-            values = {"started_at": self.started_at, "beat_at": now, "figures": json.dumps(everything)}
-            transaction.execute(_SQL["ingest_heartbeat"], values)
+            values = {"instance": self.canary.identity, "figures": json.dumps(everything)}
+            times = {"started_at": self.started_at, "beat_at": now}
+            transaction.execute(_SQL["ingest_heartbeat"], values | times)

@@ -89,10 +89,10 @@ INSERT INTO ingest_subscription (identity, filter)
 SELECT %(identity)s, unnest(%(filters)s::text[]) ON CONFLICT DO NOTHING
 
 -- ingest_heartbeat --
--- Says that ingest lives, with its figures.
-INSERT INTO service_heartbeat (service, started_at, beat_at, figures)
-VALUES ('ingest', %(started_at)s, %(beat_at)s, %(figures)s::jsonb)
-ON CONFLICT (service) DO UPDATE
+-- Says that an ingest process lives, with its figures.
+INSERT INTO service_heartbeat (service, instance, started_at, beat_at, figures)
+VALUES ('ingest', %(instance)s, %(started_at)s, %(beat_at)s, %(figures)s::jsonb)
+ON CONFLICT (service, instance) DO UPDATE
 SET started_at = excluded.started_at, beat_at = excluded.beat_at, figures = excluded.figures
 
 -- import_again --

@@ -80,7 +80,13 @@ class IngestService:
         self._directory = Directory()
         self._directory_read_us = 0
         self._housekeeping = Housekeeping(
-            database, session, self._canary, options.max_age_days, is_ours, to_datetime(clock_us())
+            database,
+            session,
+            self._canary,
+            options.share,
+            options.max_age_days,
+            is_ours,
+            to_datetime(clock_us()),
         )
         self.figures: Counter[str] = Counter()
 

@@ -56,11 +56,11 @@ def database_figures(database: Database) -> dict[str, Any]:
         alarms = transaction.rows(_SQL["demo_alarms_by_check"])
         tasks = transaction.rows(_SQL["demo_tasks_by_kind"])
         heartbeats = transaction.rows(_SQL["demo_heartbeats"])
-    figures: dict[str, Mapping[str, Any]] = {row["service"]: row["figures"] for row in heartbeats}
+    duplicates = [row["figures"].get("duplicates", 0) for row in heartbeats if row["service"] == "ingest"]
     return {
         "stored": counts["stored"],
         "refused": counts["refused"],
-        "duplicates": figures.get("ingest", {}).get("duplicates", 0),
+        "duplicates": sum(duplicates),
         "alarms_by_check": {row["check_code"]: row["n"] for row in alarms},
         "tasks_by_kind": {row["kind"]: row["n"] for row in tasks},
         "obligations": counts["obligations"],

@@ -13,7 +13,7 @@ SELECT check_code, count(*) AS n FROM alarm GROUP BY check_code ORDER BY check_c
 SELECT kind, count(*) AS n FROM task GROUP BY kind ORDER BY kind
 
 -- demo_heartbeats --
--- Reads the figures that the services gave last.
+-- Reads the figures that the processes of all services gave last.
 SELECT service, figures FROM service_heartbeat
 
 -- demo_alarmed --

@@ -143,9 +143,29 @@ def test_migrating_twice_applies_nothing_the_second_time(empty_database_url: str
         "0003_ingest",
         "0004_import",
         "0005_subscription",
+        "0006_heartbeat_instance",
     ]
     assert is_migrated(database)
     assert migrate(database) == []
+    database.close()
+
+
+def test_a_heartbeat_of_before_there_were_instances_is_kept_without_a_name(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(empty_database_url)
+    older = [m for m in migrations(Layout.PLAIN) if m.version < "0006"]
+    with monkeypatch.context() as patch:
+        patch.setattr("storage.migrate.migrations", lambda _layout: older)
+        migrate(database)
+    with database.transaction() as transaction:
+        transaction.execute("INSERT INTO service_heartbeat VALUES ('ingest', now(), now(), '{}')")
+    assert migrate(database) == ["0006_heartbeat_instance"]
+    with database.transaction() as transaction:
+        beat = "INSERT INTO service_heartbeat (service, instance, started_at, beat_at, figures) "
+        transaction.execute(beat + "VALUES ('ingest', 'north', now(), now(), '{}')")
+        rows = transaction.rows("SELECT instance FROM service_heartbeat ORDER BY instance")
+    assert [row["instance"] for row in rows] == ["", "north"]
     database.close()
 
 

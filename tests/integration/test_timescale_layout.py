@@ -55,6 +55,7 @@ def test_telemetry_becomes_a_hypertable_with_columnstore_and_retention(timescale
         "0003_ingest",
         "0004_import",
         "0005_subscription",
+        "0006_heartbeat_instance",
     ]
     with timescale.transaction() as transaction:
         (table,) = transaction.rows(

@@ -203,12 +203,14 @@ def test_the_loop_outlives_a_database_that_is_away(now):
     assert loop.figures.cycles == 0
 
 
-def _heartbeat(story, beat_at, started_at, **figures):
+def _heartbeat(story, beat_at, started_at, instance="north", **figures):
     story.ask(
-        "INSERT INTO service_heartbeat (service, started_at, beat_at, figures) "
-        "VALUES ('ingest', %(started)s, %(beat)s, %(figures)s::jsonb) ON CONFLICT (service) DO UPDATE "
+        "INSERT INTO service_heartbeat (service, instance, started_at, beat_at, figures) "
+        "VALUES ('ingest', %(instance)s, %(started)s, %(beat)s, %(figures)s::jsonb) "
+        "ON CONFLICT (service, instance) DO UPDATE "
         "SET started_at = excluded.started_at, beat_at = excluded.beat_at, figures = excluded.figures "
         "RETURNING service",
+        instance=instance,
         started=started_at,
         beat=beat_at,
         figures=json.dumps({"connected": True, "last_canary_us": to_us(beat_at), **figures}),
@@ -237,6 +239,22 @@ def test_an_ingest_that_was_away_makes_nobody_silent(story, make_meter, now):
     _heartbeat(story, later, back)
     engine.run_clock(later)
     assert keys["M2"] in {alarm["meter_key"] for alarm in story.alarms("meter_silent")}
+
+
+def test_while_one_of_a_group_is_away_nobody_is_silent(story, make_meter, now):
+    minute = timedelta(minutes=1)
+    key = story.register(make_meter("M1", interval_s=60))["M1"]
+    engine = Engine(story.database)
+    story.arrive(key, now - 10 * minute, minute, flow_m3h=[50.0] * 11)
+    engine.run_once(now)
+    later = now + 20 * minute
+    _heartbeat(story, later, now - HOUR, "north", share="city")
+    _heartbeat(story, now, now - HOUR, "south", share="city")
+    engine.run_clock(later)
+    assert story.alarms() == []
+    _heartbeat(story, later, now - HOUR, "south", share="city")
+    engine.run_clock(later)
+    assert [alarm["check_code"] for alarm in story.alarms()] == ["meter_silent"]
 
 
 def test_months_in_which_nobody_planned_show_as_missed(story, make_meter, now):

@@ -100,9 +100,10 @@ class City:
         with self.database.transaction() as transaction:
             return int(self.insert(transaction, "obligation", row)["obligation_id"])
 
-    def beat(self, service: str, age_s: float = 1.0, figures: str = "{}") -> None:
+    def beat(self, service: str, age_s: float = 1.0, figures: str = "{}", instance: str = "") -> None:
         row = {
             "service": service,
+            "instance": instance,
             "started_at": self.now - timedelta(hours=1),
             "beat_at": self.now - timedelta(seconds=age_s),
             "figures": figures,

@@ -157,6 +157,20 @@ def test_ready_only_with_a_schema_and_both_services_alive(client, city):
     assert "not migrated" in client.get("/readyz").json()["detail"]
 
 
+def test_ready_only_with_every_member_of_a_group_but_without_a_renamed_one(client, city):
+    city.beat("engine")
+    city.beat("ingest", age_s=5_000, instance="renamed")
+    for name, age_s in (("north", 1), ("south", 31)):
+        city.beat("ingest", age_s, '{"share": "city"}', instance=name)
+    body = client.get("/readyz").json()
+    assert body["not_ready"] == ["ingest south gave no sign of life for 30 s"]
+    with city.database.transaction() as transaction:
+        transaction.execute(
+            "UPDATE service_heartbeat SET beat_at = %(now)s WHERE instance = 'south'", {"now": city.now}
+        )
+    assert client.get("/readyz").json() == {"status": "ok"}
+
+
 def test_metrics_are_base_units_and_never_count_telemetry(client, city):
     city.alarm("M1")
     city.task(1, alarm_id=city.alarm("M1", "battery_low", severity="minor"))
@@ -170,9 +184,9 @@ def test_metrics_are_base_units_and_never_count_telemetry(client, city):
         'meterwarden_meters{company="north"} 1.0',
         'meterwarden_alarms_open{check="flow_over_range",severity="major"} 1.0',
         'meterwarden_tasks_open{kind="alarm_visit",state="planned"} 1.0',
-        'meterwarden_heartbeat_age_seconds{service="ingest"} 2.0',
-        'meterwarden_service_figure{figure="readings",service="ingest"} 120.0',
-        'meterwarden_service_figure{figure="connected",service="ingest"} 1.0',
+        'meterwarden_heartbeat_age_seconds{instance="",service="ingest"} 2.0',
+        'meterwarden_service_figure{figure="readings",instance="",service="ingest"} 120.0',
+        'meterwarden_service_figure{figure="connected",instance="",service="ingest"} 1.0',
         "meterwarden_readings_stored_total 120.0",
         "meterwarden_readings_refused_total 3.0",
         "meterwarden_engine_backlog_rows 0.0",

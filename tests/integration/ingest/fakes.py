@@ -15,7 +15,7 @@ NOW_US = 1_795_147_200_000_000
 class SessionLog:
     """Stands in for the MQTT session: notes in order what it is asked, and what was stored then."""
 
-    backlog, connected, connected_since_us, epoch = 0, True, NOW_US, 1
+    backlog, connected, connected_since_us, epoch, expiry_s = 0, True, NOW_US, 1, 604_800
 
     def __init__(self, database: Database) -> None:
         self._database = database

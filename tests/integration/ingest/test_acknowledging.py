@@ -167,7 +167,7 @@ def test_the_canary_counts_once_it_is_committed(service: IngestService, database
 class Mute:
     """Stands in for a session whose thread died: it looks connected, and brings nothing."""
 
-    connected, connected_since_us, backlog, epoch = True, NOW_US, 0, 1
+    connected, connected_since_us, backlog, epoch, expiry_s = True, NOW_US, 0, 1, 604_800
 
     def start(self, _subscriptions: Subscriptions) -> None: ...
 

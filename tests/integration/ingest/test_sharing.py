@@ -32,6 +32,12 @@ def test_two_of_a_group_take_part_and_everything_is_stored_once(
     assert sum(taken) == 200
     assert min(taken) > 0
     assert north.figures["duplicates"] + south.figures["duplicates"] == 0
+    with registered.transaction() as transaction:
+        beats = transaction.rows("SELECT instance, figures FROM service_heartbeat ORDER BY instance")
+    assert [(row["instance"], row["figures"]["share"]) for row in beats] == [
+        ("north", "city"),
+        ("south", "city"),
+    ]
 
 
 @pytest.mark.mosquitto
