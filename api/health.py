@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from http import HTTPStatus
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from alerts.path_health import relied_on
 from api.problems import PROBLEMS, ProblemError
+from api.readiness import not_ready
 from api.service import SQL, Service, ServiceOf
-from storage.database import Row
 from storage.exceptions import DatabaseUnavailableError, NotMigratedError
 from storage.migrate import is_migrated
 
 router = APIRouter(tags=["operation"])
-
-HEARTBEAT_AT_MOST = timedelta(seconds=30)
 
 
 class Health(BaseModel):
@@ -34,8 +30,8 @@ async def healthz() -> Health:
 
 @router.get("/readyz", responses={503: PROBLEMS[503]})
 def readyz(service: ServiceOf) -> Health:
-    """Say that the database, its schema, ingest and the engine are there; else 503 with what is not."""
-    missing = not_ready(service)
+    """Say that readings are taken, stored in time and checked; else 503 with what is in the way."""
+    missing = what_is_missing(service)
     if missing:
         raise ProblemError(
             HTTPStatus.SERVICE_UNAVAILABLE, "Not ready: " + "; ".join(missing) + ".", not_ready=missing
@@ -43,7 +39,7 @@ def readyz(service: ServiceOf) -> Health:
     return Health()
 
 
-def not_ready(service: Service) -> list[str]:
+def what_is_missing(service: Service) -> list[str]:
     """List what keeps the main job from being done."""
     try:
         if not is_migrated(service.database):
@@ -52,14 +48,4 @@ def not_ready(service: Service) -> list[str]:
             heartbeats = transaction.rows(SQL["heartbeats"])
     except DatabaseUnavailableError:
         return ["the database cannot be reached"]
-    now = service.now()
-    ingest = relied_on([row for row in heartbeats if row["service"] == "ingest"], now)
-    engines = [row for row in heartbeats if row["service"] == "engine"]
-    return [*_silent("ingest", ingest, now), *_silent("engine", engines, now)]
-
-
-def _silent(name: str, needed: list[Row], now: datetime) -> list[str]:
-    """List the processes of a service that give no sign of life."""
-    late = [row["instance"] for row in needed if now - row["beat_at"] > HEARTBEAT_AT_MOST]
-    who = [f"{name} {instance}".strip() for instance in late] if needed else [name]
-    return [f"{one} gave no sign of life for {HEARTBEAT_AT_MOST.seconds} s" for one in who]
+    return not_ready(heartbeats, service.now())

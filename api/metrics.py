@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from fastapi import APIRouter
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 from starlette.responses import Response
 
 from api.problems import PROBLEMS
+from api.process_metrics import process_families
 from api.service import SQL, ServiceOf
 from storage.database import Row, Transaction
 
 router = APIRouter(tags=["operation"])
-
-_PROCESS = ["service", "instance"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +31,7 @@ class Figures:
     alarms: list[Row]
     tasks: list[Row]
     backlog: Row
+    gaps: int
 
 
 @router.get("/metrics", response_class=Response, responses={503: PROBLEMS[503]})
@@ -54,6 +53,7 @@ def fetch_figures(transaction: Transaction, now: datetime) -> Figures:
         alarms=transaction.rows(SQL["open_alarms_by_check"]),
         tasks=transaction.rows(SQL["tasks_by_state"]),
         backlog=transaction.rows(SQL["backlog"])[0],
+        gaps=transaction.rows(SQL["gaps_count"])[0]["gaps"],
     )
 
 
@@ -79,36 +79,8 @@ class FigureCollector(Collector):
         oldest = figures.backlog["oldest_at"]
         age_s = 0.0 if oldest is None else (figures.now - oldest).total_seconds()
         yield _one("engine_backlog_age_seconds", "Age of the oldest batch not evaluated.", age_s)
-        yield from _services(figures)
-
-
-def _services(figures: Figures) -> Iterator[Metric]:
-    age = GaugeMetricFamily(
-        "meterwarden_heartbeat_age_seconds", "Time since a process' last sign of life.", labels=_PROCESS
-    )
-    start = GaugeMetricFamily(
-        "meterwarden_service_start_time_seconds", "When a process started, since 1970.", labels=_PROCESS
-    )
-    figure = GaugeMetricFamily(
-        "meterwarden_service_figure", "What a process reports of itself.", labels=[*_PROCESS, "figure"]
-    )
-    for row in figures.heartbeats:
-        process = [row[label] for label in _PROCESS]
-        age.add_metric(process, (figures.now - row["beat_at"]).total_seconds())
-        start.add_metric(process, row["started_at"].timestamp())
-        for name, value in sorted(numbers(row["figures"]).items()):
-            figure.add_metric([*process, name], value)
-    yield from (age, start, figure)
-    ingest = next((numbers(row["figures"]) for row in figures.heartbeats if row["service"] == "ingest"), {})
-    yield _counter("readings_stored", "Readings committed since ingest started.", ingest.get("readings"))
-    yield _counter("readings_refused", "Readings refused since ingest started.", ingest.get("refused"))
-
-
-def numbers(figures: Any) -> dict[str, float]:
-    """Pick the plain numbers of a service's figures."""
-    if not isinstance(figures, dict):
-        return {}
-    return {str(n): float(v) for n, v in figures.items() if isinstance(v, int | float)}
+        yield _one("gaps_open", "Gaps in the sequences of meters, asked for and not filled.", figures.gaps)
+        yield from process_families(figures.heartbeats, figures.now)
 
 
 def _gauge(name: str, text: str, labels: list[str], rows: list[Row], value: str) -> Metric:
@@ -120,7 +92,3 @@ def _gauge(name: str, text: str, labels: list[str], rows: list[Row], value: str)
 
 def _one(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(f"meterwarden_{name}", text, value=value)
-
-
-def _counter(name: str, text: str, value: float | None) -> Metric:
-    return CounterMetricFamily(f"meterwarden_{name}", text, value=value)

@@ -25,6 +25,10 @@ FROM task WHERE state NOT IN ('verified', 'cancelled') GROUP BY kind, state
 -- Says how much the engine has before it; rows are few and live for seconds.
 SELECT count(*) AS rows, min(created_at) AS oldest_at FROM dirty_work
 
+-- gaps_count --
+-- Counts the holes in the sequences of meters.
+SELECT count(*) AS gaps FROM sequence_gap
+
 -- meters_list --
 -- Lists meters by id after a cursor; `search` looks into id and customer, `silent_before` at last arrival.
 SELECT m.*, c.timezone, mc.online, mc.boot, mc.firmware, mc.changed_at AS online_changed_at,

@@ -1,7 +1,8 @@
 """A message to ourselves: only what comes back through broker and database proves that both work; pure.
 
 A dead network thread still looks connected. So a token is published every few seconds and has to
-come back like any message, be committed, and only then counts as seen.
+come back like any message, be committed, and only then counts as seen. It waits its turn behind
+everything that waits in the session, so how late it is tells how late the readings are.
 """
 
 from __future__ import annotations
@@ -21,9 +22,13 @@ class Canary:
     """Which token was sent when, and for how long nothing came; times in microseconds since 1970."""
 
     identity: str
+    #: When this process began; what waited before it may not know.
+    started_us: int = 0
     sent_us: int = 0
-    #: When the newest committed one had been sent; 0 before the first.
+    #: When the newest committed one had been sent, also by an earlier process; 0 before the first.
     seen_us: int = 0
+    #: How long the newest committed one was on its way.
+    round_trip_us: int = 0
     _waited_s: float = 0.0
 
     @property
@@ -37,6 +42,17 @@ class Canary:
             return None
         self.sent_us = now_us
         return now_us
+
+    def came_back(self, token: int, now_us: int) -> None:
+        """Note that a token is committed; anything newer than what was sent is not of this process."""
+        if self.seen_us < token <= self.sent_us:
+            self.seen_us = token
+            self.round_trip_us = max(now_us - token, 0)
+
+    def overdue_s(self, now_us: int) -> float:
+        """Tell for how long the next one should have come back, which is how long readings may be waiting."""
+        due_us = (self.seen_us or self.started_us) + _EVERY_US
+        return max(now_us - due_us, 0) / 1e6
 
     def heard(self) -> None:
         """Note that something came from the broker, or that there is no connection that could be dead."""

@@ -49,10 +49,6 @@ FROM (
 WHERE gap.meter_key = due.meter_key AND gap.boot = due.boot AND gap.seq_from = due.seq_from
 RETURNING gap.meter_key, gap.boot, gap.seq_from, gap.seq_to
 
--- ingest_gaps_count --
--- Counts the holes that are open.
-SELECT count(*) AS gaps FROM sequence_gap
-
 -- ingest_canary_seen --
 -- Stores the canary that came back.
 INSERT INTO ingest_canary (identity, token, sent_at, seen_at)
@@ -60,6 +56,10 @@ VALUES (%(identity)s, %(token)s, %(sent_at)s, %(seen_at)s)
 ON CONFLICT (identity) DO UPDATE
 SET token = excluded.token, sent_at = excluded.sent_at, seen_at = excluded.seen_at
 WHERE ingest_canary.token < excluded.token
+
+-- ingest_canary_last --
+-- Finds the last canary of a process that came back.
+SELECT token FROM ingest_canary WHERE identity = %(identity)s
 
 -- ingest_dirty_work_insert --
 -- Leaves word for the engine: which meters have new readings, and since when.

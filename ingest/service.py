@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -19,6 +20,7 @@ from ingest.delivery import Delivery, Messages
 from ingest.directory import Directory
 from ingest.exceptions import SessionLostError
 from ingest.formats.sparkplug import SparkplugDecoder
+from ingest.heartbeat import Heartbeat
 from ingest.housekeeping import Housekeeping
 from ingest.intake import take_in
 from ingest.refusals import Reason, Refusal
@@ -75,23 +77,20 @@ class IngestService:
         self._failpoint = failpoint
         self._writer = BatchWriter(database, failpoint)
         self._confirmer = Confirmer()
-        self._canary = Canary(options.identity)
+        self._canary = Canary(options.identity, clock_us())
         self._sparkplug = SparkplugDecoder()
         self._directory = Directory()
         self._directory_read_us = 0
+        started_at = to_datetime(clock_us())
+        self._heartbeat = Heartbeat(database, session, self._canary, options.share, is_ours, started_at)
         self._housekeeping = Housekeeping(
-            database,
-            session,
-            self._canary,
-            options.share,
-            options.max_age_days,
-            is_ours,
-            to_datetime(clock_us()),
+            database, session, self._canary, self._heartbeat, options.max_age_days
         )
         self.figures: Counter[str] = Counter()
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop. Raises SessionLostError or IdentityLostError."""
+        self._persist(self._recall, stop)
         self._persist(self._prepare, stop)
         self._persist(self._subscribe, stop)
         while not stop.is_set():
@@ -104,6 +103,12 @@ class IngestService:
                 self._confirm()
         self._confirm(at_once=True)
         self._session.stop()
+
+    def _recall(self) -> None:
+        """Take up the last canary of an earlier process: readings may have been waiting since then."""
+        with self._database.transaction() as transaction:
+            row = transaction.row(_SQL["ingest_canary_last"], {"identity": self._options.identity})
+        self._canary.seen_us = min(row["token"] if row else 0, self._clock_us())
 
     def _subscribe(self) -> None:
         self._session.start(note(self._database, self._options.identity, self._options.share))
@@ -120,10 +125,11 @@ class IngestService:
             self._confirmer.note(part.confirmations)
             for topic, payload in part.requests:
                 self._session.send(topic, payload)
-            self._canary.seen_us = max(self._canary.seen_us, part.canary_token)
+            self._canary.came_back(part.canary_token, self._clock_us())
             self.figures.update(part.figures)
         self._confirm()
         self.figures.update(messages=len(messages), batches=1)
+        self.figures["last_batch_messages"] = len(messages)
 
     def _listen(self, *, came: bool) -> None:
         if came or not self._session.connected:
@@ -200,6 +206,9 @@ class IngestService:
                 work()
             except StorageError as error:
                 _log.warning("the database does not take it, trying again", error=str(error), wait_s=wait_s)
+                self.figures.update(retries=1)
+                with suppress(StorageError):
+                    self._heartbeat.beat(self._clock_us(), self.figures)
                 stop.wait(wait_s)
                 wait_s = min(wait_s * 2, most_s)
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import typer.main
 
 from alerts.alarms.lifecycle import LIFECYCLE
 from alerts.inspections.tasks import TASK_LIFECYCLE
+from api.metrics import FigureCollector, Figures
 from fleet.checks import CATALOGUE
 from fleet.meters import FIELDS
 from fleet.readings import ReadingBatch
@@ -49,6 +51,19 @@ def test_the_nomenclature_has_every_public_field() -> None:
 def test_the_nomenclature_has_every_code() -> None:
     page = (DOCS / "nomenclature.md").read_text("utf-8")
     assert [code for code in (*VALVES, *STATUS_CODES) if f"`{code}`" not in page] == []
+
+
+def test_the_operation_page_has_every_metric_and_no_other() -> None:
+    nothing = Figures(
+        now=datetime.now(UTC), heartbeats=[], meters=[], alarms=[], tasks=[], backlog={"rows": 0, "oldest_at": None}, gaps=0
+    )  # fmt: skip
+    families = list(FigureCollector(nothing).collect())
+    there = {f"{family.name}_total" if family.type == "counter" else family.name for family in families}
+    page = (DOCS / "operation.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`meterwarden_[^|]*) \|", page, re.MULTILINE)
+    assert there == {name for row in rows for name in re.findall(r"meterwarden_\w+", row)}
+    named_elsewhere = set(re.findall(r"meterwarden_\w+", page))
+    assert named_elsewhere == there
 
 
 def test_every_check_is_documented_with_its_number_free_code() -> None:

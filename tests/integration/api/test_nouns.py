@@ -171,24 +171,33 @@ def test_ready_only_with_every_member_of_a_group_but_without_a_renamed_one(clien
     assert client.get("/readyz").json() == {"status": "ok"}
 
 
+def test_not_ready_while_ingest_has_no_broker_or_lags(client, city):
+    city.beat("engine")
+    city.beat("ingest", 1, '{"connected": false, "backlog_age_s": 75.2}', instance="north")
+    assert client.get("/readyz").json()["not_ready"] == [
+        "ingest north is not connected to the broker",
+        "ingest north lags: readings may have been waiting for 75 s",
+    ]
+
+
 def test_metrics_are_base_units_and_never_count_telemetry(client, city):
     city.alarm("M1")
     city.task(1, alarm_id=city.alarm("M1", "battery_low", severity="minor"))
-    city.beat(
-        "ingest", age_s=2, figures='{"readings": 120, "connected": true, "refused": 3, "since": "today"}'
-    )
+    city.beat("ingest", 2, '{"readings": 120, "connected": true, "refused": 3}', instance="north")
+    gap = {"meter_key": 1, "boot": 1, "seq_from": 2, "seq_to": 3, "found_at": city.now}
     with city.database.transaction() as transaction:
+        city.insert(transaction, "sequence_gap", gap)
         transaction.execute("DROP TABLE reading")
     lines = client.get("/metrics").text.splitlines()
     for line in (
         'meterwarden_meters{company="north"} 1.0',
         'meterwarden_alarms_open{check="flow_over_range",severity="major"} 1.0',
         'meterwarden_tasks_open{kind="alarm_visit",state="planned"} 1.0',
-        'meterwarden_heartbeat_age_seconds{instance="",service="ingest"} 2.0',
-        'meterwarden_service_figure{figure="readings",instance="",service="ingest"} 120.0',
-        'meterwarden_service_figure{figure="connected",instance="",service="ingest"} 1.0',
-        "meterwarden_readings_stored_total 120.0",
-        "meterwarden_readings_refused_total 3.0",
+        'meterwarden_heartbeat_age_seconds{identity="north",service="ingest"} 2.0',
+        'meterwarden_ingest_readings_total{identity="north"} 120.0',
+        'meterwarden_ingest_connected{identity="north"} 1.0',
+        'meterwarden_ingest_refused_readings_total{identity="north"} 3.0',
+        "meterwarden_gaps_open 1.0",
         "meterwarden_engine_backlog_rows 0.0",
     ):
         assert line in lines

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from paho.mqtt.packettypes import PacketTypes
@@ -14,6 +15,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from structlog.testing import capture_logs
 
 from fleet.meters import Meter
+from fleet.times import to_datetime
 from ingest.confirming import Outgoing
 from ingest.delivery import Delivery, Messages
 from ingest.exceptions import IdentityLostError, SessionLostError
@@ -183,6 +185,64 @@ def test_a_connection_that_only_looks_alive_ends_the_process(database: Database)
     service = IngestService(database, Mute(), IngestOptions(), clock_us=Clock())  # type: ignore[arg-type]
     with pytest.raises(SessionLostError, match="nothing comes through"):
         service.run(threading.Event())
+
+
+def _beat(database: Database) -> dict[str, Any]:
+    with database.transaction() as transaction:
+        row = transaction.row("SELECT figures FROM service_heartbeat WHERE service = 'ingest'")
+    assert row is not None
+    return row["figures"]
+
+
+def test_while_the_database_refuses_a_batch_the_heartbeat_says_how_late_it_is(
+    service: IngestService, database: Database
+) -> None:
+    service._prepare()
+    with database.transaction() as transaction:
+        transaction.execute("ALTER TABLE reading RENAME TO reading_away")
+    told: list[dict[str, Any]] = []
+
+    class Patient(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002
+            told.append(_beat(database))
+            if len(told) == 3:
+                with database.transaction() as transaction:
+                    transaction.execute("ALTER TABLE reading_away RENAME TO reading")
+            return False
+
+    service._persist(lambda: service.handle([_message(1)]), Patient())
+    assert [figures["retries"] for figures in told] == [1, 2, 3]
+    ages_s = [figures["backlog_age_s"] for figures in told]
+    assert ages_s == sorted(set(ages_s))
+    assert ages_s[0] > 60
+    assert service.figures["readings"] == 1
+
+
+def test_a_process_goes_on_counting_from_the_last_canary_of_the_one_before_it(database: Database) -> None:
+    sent = to_datetime(NOW_US - 3_600_000_000)
+    with database.transaction() as transaction:
+        transaction.execute(
+            "INSERT INTO ingest_canary VALUES ('meterwarden-ingest', %(token)s, %(sent)s, %(sent)s)",
+            {"token": NOW_US - 3_600_000_000, "sent": sent},
+        )
+    service = IngestService(database, SessionLog(database), IngestOptions(), clock_us=lambda: NOW_US)  # type: ignore[arg-type]
+    service._recall()
+    service._prepare()
+    assert _beat(database)["backlog_age_s"] == 3_590.0
+    ((topic, payload),) = service._session.sent
+    service.handle([Delivery(1, NOW_US, [topic.encode()], [payload], [1])])
+    assert service._canary.overdue_s(NOW_US) == 0.0
+
+
+def test_the_heartbeat_carries_what_the_metrics_and_the_engine_read(
+    service: IngestService, database: Database
+) -> None:
+    service.handle([_message(1), _message(2)])
+    service._prepare()
+    figures = _beat(database)
+    assert (figures["messages"], figures["last_batch_messages"], figures["readings"]) == (2, 2, 2)
+    assert (figures["share"], figures["session_expiry_s"], figures["connected"]) == (None, 604_800, True)
+    assert 10_000_000 < figures["rss_bytes"] < 10_000_000_000
 
 
 def test_the_figures_say_what_was_refused_and_why(service: IngestService) -> None:

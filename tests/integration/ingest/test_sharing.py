@@ -61,13 +61,13 @@ def test_the_share_of_a_member_that_is_away_waits_until_it_returns(
 
 
 @pytest.mark.mosquitto
-@pytest.mark.parametrize("version", [5, 3])
 def test_a_process_that_joins_changes_and_leaves_a_group_gets_nothing_twice(
-    registered: Database, mosquitto_url: str, version: int
+    registered: Database, mosquitto_url: str
 ) -> None:
-    # Not on the embedded broker, which ignores UNSUBSCRIBE in a session that was taken up again;
-    # it forgets all sessions with the process that it runs in.
-    broker = (mosquitto_url, version)
+    # Not in MQTT 3.1.1, where Mosquitto itself leaves out what would come twice. Not on the embedded
+    # broker, which ignores UNSUBSCRIBE in a session that was taken up again; it forgets all sessions
+    # with the process that it runs in.
+    broker = (mosquitto_url, 5)
     meter = Publisher(*broker)
     for step, share in enumerate([None, "city", "county", None], start=1):
         with ingesting(registered, *broker, identity="north", share=share) as north:

@@ -24,3 +24,43 @@ def test_a_connection_that_brings_nothing_for_a_minute_is_dead():
 def test_only_a_token_is_a_token():
     assert read_token(b"1700000000000000") == 1_700_000_000_000_000
     assert [read_token(payload) for payload in (b"", b"x", b"-5", b"1" * 17, b"1.5")] == [None] * 5
+
+
+def test_a_canary_that_comes_back_tells_how_long_it_took_and_that_nothing_waits():
+    canary = Canary("north", started_us=95 * S_US)
+    canary.next_token(100 * S_US)
+    canary.came_back(100 * S_US, 103 * S_US)
+    assert canary.round_trip_us == 3 * S_US
+    assert canary.overdue_s(110 * S_US) == 0.0
+    assert canary.overdue_s(110 * S_US + 400_000) == 0.4
+
+
+def test_readings_may_be_waiting_for_as_long_as_the_next_canary_is_overdue():
+    canary = Canary("north", started_us=95 * S_US)
+    assert canary.overdue_s(100 * S_US) == 0.0
+    assert canary.overdue_s(165 * S_US) == 60.0
+    for at in (100, 110, 120):
+        canary.next_token(at * S_US)
+    canary.came_back(100 * S_US, 150 * S_US)
+    assert canary.overdue_s(150 * S_US) == 40.0
+
+
+def test_after_an_absence_it_counts_from_the_last_one_that_came_back():
+    canary = Canary("north", started_us=3_700 * S_US, seen_us=100 * S_US)
+    assert canary.overdue_s(3_710 * S_US) == 3_600.0
+
+
+def test_a_token_that_was_never_sent_hides_no_backlog():
+    canary = Canary("north")
+    canary.next_token(100 * S_US)
+    canary.came_back(9_999_999_999_999_999, 101 * S_US)
+    canary.came_back(100 * S_US, 102 * S_US)
+    canary.came_back(90 * S_US, 103 * S_US)
+    assert (canary.seen_us, canary.round_trip_us) == (100 * S_US, 2 * S_US)
+
+
+def test_a_clock_that_was_put_back_makes_no_negative_times():
+    canary = Canary("north")
+    canary.next_token(100 * S_US)
+    canary.came_back(100 * S_US, 40 * S_US)
+    assert (canary.round_trip_us, canary.overdue_s(40 * S_US)) == (0, 0.0)
