@@ -8,11 +8,12 @@ PEERS ?=
 PEERS_VENV := .local/bench-peers
 N ?= 200000
 RUNS ?= 3
+SEED ?= 0
 BACKLOG ?=
 MQTT ?= 5
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint bench-ingest clean help
+.PHONY: demo test lint fuzz bench-ingest clean help
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -35,6 +36,10 @@ test: $(VENV)/.dev ## Run all tests; parts that are not installed are skipped wi
 
 lint: $(VENV)/.dev ## Check style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+fuzz: N = 100000
+fuzz: $(VENV)/.dev ## Throw N=100000 batches of broken messages at the decoders; SEED=7 tries others
+	@METERWARDEN_FUZZ_CASES=$(N) METERWARDEN_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -s tests/property/test_payload_fuzz.py
 
 $(PEERS_VENV)/.done: bench/ingest/requirements-peers.txt
 	@echo "installing the peers into $(PEERS_VENV) (a few minutes the first time)"

@@ -13,7 +13,7 @@ from ingest.formats import thingsboard
 from ingest.formats.sparkplug import SparkplugDecoder, SparkplugResult
 from ingest.formats.sparkplug_topic import NAMESPACE
 from ingest.refusals import Reason
-from ingest.rules import Decoded
+from ingest.rules import Decoded, refuse
 from ingest.status import StatusChange
 
 _THINGSBOARD, _SPARKPLUG = thingsboard.TOPIC.encode(), f"{NAMESPACE}/".encode()
@@ -40,14 +40,28 @@ def take_others(
         if messages.topics[at] == _THINGSBOARD:
             parts = thingsboard.decode(payload, received_us)
         else:
-            result = sparkplug.decode(topic, payload, received_us)
-            parts = result.decoded
-            _add_words(batch, result, directory, received_us)
+            parts = _sparkplug(batch, messages, at, directory, sparkplug)
         for meter_id, decoded in parts:
             route = _route(topic, meter_id, directory)
             admitted = admit_decoded(_named(decoded, meter_id), payload, received_us, route, window)
             found.append((route.entry, received_us, admitted))
     add_admitted(batch, found)
+
+
+def _sparkplug(
+    batch: AssembledBatch, messages: Messages, at: int, directory: Directory, sparkplug: SparkplugDecoder
+) -> list[tuple[str | None, Decoded]]:
+    """Decode one message of Sparkplug; its topic comes back in requests, so it has to be text."""
+    received_us = messages.received_us[at]
+    try:
+        topic = messages.topics[at].decode("utf-8")
+    except UnicodeDecodeError:
+        decoded = Decoded()
+        refuse(decoded, None, [("topic", "is not UTF-8")])
+        return [(None, decoded)]
+    result = sparkplug.decode(topic, messages.payloads[at], received_us)
+    _add_words(batch, result, directory, received_us)
+    return result.decoded
 
 
 def _add_words(
