@@ -71,7 +71,9 @@ def test_a_crash_at_any_step_loses_nothing_and_doubles_nothing(
 
 
 def test_nothing_is_acknowledged_while_the_database_is_away(service: IngestService) -> None:
-    service._writer._database = Database("postgresql://nobody@127.0.0.1:9/none", connect_timeout_s=1)
+    service._committer._writer._database = Database(
+        "postgresql://nobody@127.0.0.1:9/none", connect_timeout_s=1
+    )
     service._refresh_directory(Messages([], [], []), NOW_US)
     with pytest.raises(DatabaseUnavailableError):
         service.handle([_message(1)])
@@ -136,7 +138,7 @@ def test_a_commit_that_nobody_knows_of_is_repeated_without_harm(
     service: IngestService, database: Database
 ) -> None:
     service.handle([_message(1)])
-    service._writer._database = cut = CutDuringCommit(database.url)
+    service._committer._writer._database = cut = CutDuringCommit(database.url)
     cut.cut_next = True
     with pytest.raises(DatabaseUnavailableError):
         service.handle([_message(2), _message(5)])
@@ -150,7 +152,7 @@ def test_a_commit_that_nobody_knows_of_is_repeated_without_harm(
 
 
 def test_the_canary_counts_once_it_is_committed(service: IngestService, database: Database) -> None:
-    service._prepare()
+    service._keep_house()
     ((topic, payload),) = service._session.sent
     assert topic == "meterwarden/canary/meterwarden-ingest"
     assert service._canary.seen_us == 0
@@ -241,12 +243,12 @@ def test_a_database_that_only_reads_for_a_while_is_tried_again(
                 cursor.execute(
                     "ALTER DATABASE " + connection.info.dbname + " RESET default_transaction_read_only"
                 )
-            service._writer._database = Database(database.url)
+            service._committer._writer._database = Database(database.url)
             return False
 
     with database.session() as connection, connection.cursor() as cursor:
         cursor.execute("ALTER DATABASE " + connection.info.dbname + " SET default_transaction_read_only = on")
-    service._writer._database = Database(database.url)
+    service._committer._writer._database = Database(database.url)
     service._persist(lambda: service.handle([_message(2)]), Impatient())
     assert refused == ["waited"]
     assert service.figures["readings"] == 2
@@ -290,6 +292,27 @@ def test_topics_that_the_broker_refuses_are_named() -> None:
     with capture_logs() as said:
         session._on_subscribe(None, None, 1, [granted, granted, refused], None)
     assert [line["topics"] for line in said] == [["meterwarden/canary/x"]]
+
+
+def test_a_batch_that_had_to_wait_for_the_database_is_refused_once(
+    service: IngestService, database: Database
+) -> None:
+    unknown = Delivery(
+        1, NOW_US, [b"v1/gateway/telemetry", b"gas/v1/north/M1/status"], [b"no json"] * 2, [1, 2]
+    )
+    batch = service._decode([unknown, _message(3)])
+    with database.transaction() as transaction:
+        transaction.execute("ALTER TABLE reading RENAME TO reading_away")
+    for _ in range(2):
+        with pytest.raises(StorageError):
+            service._committer.settle(batch)
+    with database.transaction() as transaction:
+        transaction.execute("ALTER TABLE reading_away RENAME TO reading")
+    service._committer.settle(batch)
+    with database.transaction() as transaction:
+        assert transaction.row("SELECT count(*) AS n FROM refusal") == {"n": 2}
+        assert transaction.row("SELECT count(*) AS n FROM reading") == {"n": 1}
+    assert [packet for packet, _ in service._session.acknowledged] == [1, 2, 3]
 
 
 def test_nothing_is_acknowledged_while_the_connection_is_down() -> None:
