@@ -28,7 +28,7 @@ class Carried:
 
 def load_states(transaction: Transaction, meter_keys: NDArray[np.int32]) -> Carried:
     """Load the states of meters, sorted by number; a meter without one begins anew."""
-    wanted = {"meter_keys": meter_keys.tolist(), "layout": STATE_LAYOUT, "width": STATE_DTYPE.itemsize}
+    wanted = {"meter_keys": meter_keys, "layout": STATE_LAYOUT, "width": STATE_DTYPE.itemsize}
     row = transaction.row(_SQL["states_load"], wanted) or {}
     rows = np.searchsorted(meter_keys, np.array(row.get("meter_keys") or [], dtype=np.int32))
     carried = Carried(
@@ -53,9 +53,9 @@ def save_states(transaction: Transaction, meter_keys: NDArray[np.int32], state: 
     if len(meter_keys) == 0:
         return
     columns = {
-        "meter_keys": meter_keys.tolist(),
-        "through_us": state["last_time_us"].tolist(),
-        "received_us": state["last_received_us"].tolist(),
+        "meter_keys": meter_keys,
+        "through_us": state["last_time_us"],
+        "received_us": state["last_received_us"],
         "states": state.tobytes(),
         "layout": STATE_LAYOUT,
         "width": STATE_DTYPE.itemsize,

@@ -27,7 +27,7 @@ def open_gaps(transaction: Transaction, meters: MeterTable, now: datetime, polic
     """
     rows = transaction.rows(
         _SQL["gaps_open"],
-        {"meter_keys": meters.meter_key.tolist(), "now": now, "open_after_s": policy.gap_open_after_s},
+        {"meter_keys": meters.meter_key, "now": now, "open_after_s": policy.gap_open_after_s},
     )
     found_us = np.array([to_us(row["found_at"]) for row in rows], dtype=np.int64)
     return Episodes.build(

@@ -24,7 +24,7 @@ class MeterCache:
 
     def table(self, transaction: Transaction, meter_keys: NDArray[np.int32]) -> MeterTable:
         """Give the limits of some meters, sorted by number; one not in the registry is left out."""
-        row = transaction.row(_SQL["meter_versions"], {"meter_keys": meter_keys.tolist()}) or {}
+        row = transaction.row(_SQL["meter_versions"], {"meter_keys": meter_keys}) or {}
         keys = np.array(row.get("meter_keys") or [], dtype=np.int32)
         updated_us = np.array(row.get("updated_us") or [], dtype=np.int64)
         outdated = ~self._holds(keys, updated_us)

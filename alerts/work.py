@@ -139,8 +139,8 @@ def _beyond(
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     wanted = {
         "claimed": claimed.ids,
-        "meter_keys": meter_keys.tolist(),
-        "through_us": carried.through_us.tolist(),
+        "meter_keys": meter_keys,
+        "through_us": carried.through_us,
     }
     row = transaction.row(_SQL["work_beyond"], wanted) or {}
     keys = np.array(row["meter_keys"] or [], dtype=np.int32)
@@ -149,7 +149,7 @@ def _beyond(
 
 def _parameters(plan: Plan) -> dict[str, Any]:
     return {
-        "meter_keys": plan.meter_keys.tolist(),
-        "after_us": plan.after_us.tolist(),
-        "before_us": plan.before_us.tolist(),
+        "meter_keys": plan.meter_keys,
+        "after_us": plan.after_us,
+        "before_us": plan.before_us,
     }

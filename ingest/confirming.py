@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -16,15 +16,6 @@ Outgoing = tuple[bytes, bytes]
 _EVERY_US = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Confirmation:
-    """All readings of a boot of a meter up to `seq` are committed."""
-
-    meter_key: int
-    boot: int
-    seq: int
-
-
 @dataclass(slots=True)
 class Confirmer:
     """Collects confirmations, and lets go of the newest of each boot when it is time."""
@@ -32,10 +23,9 @@ class Confirmer:
     _pending: dict[Boot, int] = field(default_factory=dict)
     _said_us: int = 0
 
-    def note(self, confirmations: Iterable[Confirmation]) -> None:
-        """Remember what is committed; a later word on a boot replaces the earlier."""
-        for item in confirmations:
-            self._pending[item.meter_key, item.boot] = item.seq
+    def note(self, confirmed: Mapping[Boot, int]) -> None:
+        """Remember how far boots are committed; a later word on a boot replaces the earlier."""
+        self._pending.update(confirmed)
 
     def take(
         self, now_us: int, addresses: Mapping[int, tuple[str, str]], *, at_once: bool = False

@@ -24,11 +24,6 @@ class Delivery:
     def __len__(self) -> int:
         return len(self.packet_ids)
 
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of all payloads."""
-        return sum(map(len, self.payloads))
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Messages:

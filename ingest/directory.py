@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Self, cast
 
+from fleet.readings import ABSENT
 from fleet.wire import Topic, parse_topic
 from ingest.refusals import Reason
 
@@ -47,6 +48,8 @@ class Directory:
     #: meter_key -> (company, meter_id).
     addresses: dict[int, tuple[str, str]] = field(default_factory=dict)
     _routes: dict[bytes, Route] = field(default_factory=dict)
+    #: Topics on which a registered meter sends telemetry, and its number.
+    _telemetry: dict[bytes, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, meters: Iterable[tuple[str, int, str]]) -> Self:
@@ -65,8 +68,20 @@ class Directory:
         if known is None:
             if len(self._routes) >= _MOST_ROUTES:
                 self._routes.clear()
+                self._telemetry.clear()
             known = self._routes[topic] = self._look_up(topic.decode("utf-8", "backslashreplace"))
+            if known.entry is not None and known.topic is not None and known.topic.leaf == "telemetry":
+                self._telemetry[topic] = known.entry.meter_key
         return known
+
+    def meter_keys(self, topics: Sequence[bytes]) -> list[int]:
+        """Tell which meter sends telemetry on each topic; ABSENT where none that is registered does."""
+        found = [*map(self._telemetry.get, topics)]
+        if None in found:
+            for topic in {topic for topic, key in zip(topics, found, strict=True) if key is None}:
+                self.route(topic)
+            return [self._telemetry.get(topic, ABSENT) for topic in topics]
+        return cast("list[int]", found)
 
     def _look_up(self, text: str) -> Route:
         topic = parse_topic(text)

@@ -16,7 +16,7 @@ def leave_dirty_work(transaction: Transaction, written: Written, now: datetime) 
     if len(written.meter_keys):
         work = {
             "created_at": now,
-            "meter_keys": written.meter_keys.tolist(),
-            "since_us": written.since_us.tolist(),
+            "meter_keys": written.meter_keys,
+            "since_us": written.since_us,
         }
         transaction.execute(_SQL["ingest_dirty_work_insert"], work)

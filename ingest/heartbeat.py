@@ -1,4 +1,4 @@
-"""What an ingest process says of itself every two seconds, even while the database refuses a batch."""
+"""What an ingest process says of itself every two seconds."""
 
 from __future__ import annotations
 

@@ -103,8 +103,9 @@ class BulkClient(mqtt.Client):
         packet_ids: list[int] = []
         sock, v5, start, size = self._sock, self._v5, 0, len(data)
         self._need = 0
+        # Runs once for each message, so what is usual is written out here instead of called.
         while size - start >= 2:  # noqa: PLR2004 (the shortest packet)
-            at, length = start + 2, data[start + 1]
+            command, at, length = data[start], start + 2, data[start + 1]
             if length > 127:  # noqa: PLR2004 (seven bits of length to the byte)
                 at, length = _decode_length(data, start + 1)
                 if not at:
@@ -113,7 +114,6 @@ class BulkClient(mqtt.Client):
             if end > size:
                 self._need = end - start
                 break
-            command = data[start]
             if command & _KIND_OR_QOS2 != _PUBLISH:
                 self._hand_over(topics, payloads, packet_ids)
                 topics, payloads, packet_ids = [], [], []
@@ -122,18 +122,17 @@ class BulkClient(mqtt.Client):
                     return result
             else:
                 body = at + 2 + (data[at] << 8 | data[at + 1])
-                topic = data[at + 2 : body]
-                packet_id = 0
+                topics.append(data[at + 2 : body])
                 if command & _QOS1:
-                    packet_id = data[body] << 8 | data[body + 1]
+                    packet_ids.append(data[body] << 8 | data[body + 1])
                     body += 2
+                else:
+                    packet_ids.append(0)
                 if v5:
-                    body = _skip_properties(data, body)
+                    body = _skip_properties(data, body) if data[body] else body + 1
                 if body > end:
                     raise ValueError
-                topics.append(topic)
                 payloads.append(data[body:end])
-                packet_ids.append(packet_id)
             start = end
         self._hand_over(topics, payloads, packet_ids)
         self._chunks, self._have = ([data[start:]] if start < size else []), size - start
@@ -191,6 +190,8 @@ def _in_packet() -> dict[str, Any]:
 
 def _decode_length(data: bytes, at: int) -> tuple[int, int]:
     """Read a length of up to four bytes; gives (where it ends, length), (0, 0) where it is cut off."""
+    if at + 1 < len(data) and data[at + 1] < 128:  # noqa: PLR2004 (two bytes, as most messages have)
+        return at + 2, data[at] - 128 + (data[at + 1] << 7)
     length = 0
     for shift in range(_LONGEST_LENGTH):
         if at + shift >= len(data):

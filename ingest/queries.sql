@@ -7,9 +7,13 @@ SELECT meter_id, meter_key, company FROM meter
 INSERT INTO refusal (received_at, topic, payload, readings, reasons) VALUES %s
 
 -- ingest_progress_load --
--- Reads how far the boots of some meters are committed.
-SELECT array_agg(meter_key) AS meter_keys, array_agg(boot) AS boots, array_agg(highest) AS highest
-FROM meter_sequence WHERE meter_key = ANY(%(meter_keys)s)
+-- Reads how far some boots are known, in the order in which they are named.
+COPY (
+    SELECT coalesce(known.highest, %(before_first)s::bigint)
+    FROM unnest(%(meter_keys)s::integer[], %(boots)s::bigint[]) WITH ORDINALITY AS run (meter_key, boot, at)
+    LEFT JOIN meter_sequence known USING (meter_key, boot)
+    ORDER BY run.at
+) TO STDOUT (FORMAT binary)
 
 -- ingest_progress_lock --
 -- Waits until no other process accounts for sequence numbers; held to the end of the transaction.

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 #: Number of the meter, and of its start.
 Boot = tuple[int, int]
+#: Ranges [from, to], both inclusive, ascending.
+Gaps = tuple[tuple[int, int], ...]
 
 #: Sequence numbers of a boot begin here; a reading numbered 0 is stored, and not accounted for.
 FIRST_SEQ = 1
@@ -20,8 +23,8 @@ class Progress:
     """What of one (meter, boot) is committed."""
 
     highest: int = FIRST_SEQ - 1
-    #: Ranges [from, to], both inclusive, ascending, below `highest`.
-    gaps: tuple[tuple[int, int], ...] = ()
+    #: Below `highest`.
+    gaps: Gaps = ()
 
     @property
     def committed_through(self) -> int:
@@ -29,35 +32,70 @@ class Progress:
         return self.gaps[0][0] - 1 if self.gaps else self.highest
 
 
-_NOTHING = Progress()
+@dataclass(frozen=True, slots=True, eq=False)
+class Runs:
+    """What came of m boots, ascending by meter and boot; arrays of shape (m,)."""
+
+    meter_key: NDArray[np.int64]
+    boot: NDArray[np.int64]
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
+    #: Whether every number from `first` to `last` came.
+    is_unbroken: NDArray[np.bool_]
+    #: All numbers, run after run, and where each run begins.
+    seq: NDArray[np.int64]
+    head: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, meter_key: NDArray[np.int64], boot: NDArray[np.int64], seq: NDArray[np.int64]) -> Self:
+        """Sort sequence numbers of many boots, arrays of shape (n,), into runs."""
+        order = np.lexsort((seq, boot, meter_key))
+        meter_key, boot, seq = meter_key[order], boot[order], seq[order]
+        is_new = _changes(meter_key) | _changes(boot)
+        head = np.flatnonzero(is_new)
+        first, last = seq[head], seq[np.append(head[1:], len(seq))[: len(head)] - 1]
+        counted = np.add.reduceat(is_new | _changes(seq), head, dtype=np.int64) if len(head) else head
+        return cls(meter_key[head], boot[head], first, last, last - first + 1 == counted, seq, head)
+
+    def __len__(self) -> int:
+        return len(self.head)
+
+    def numbers(self, at: int) -> list[int]:
+        """List the numbers of one run, ascending."""
+        end = self.head[at + 1] if at + 1 < len(self.head) else len(self.seq)
+        return list(self.seq[self.head[at] : end].tolist())
 
 
-def advance_all(
-    before: Mapping[Boot, Progress],
-    meter_key: NDArray[np.integer],
-    boot: NDArray[np.int64],
-    seq: NDArray[np.int64],
-) -> dict[Boot, Progress]:
-    """Note newly committed sequence numbers of many boots, arrays of shape (n,); gives those touched."""
-    if len(seq) == 0:
-        return {}
-    order = np.lexsort((seq, boot, meter_key))
-    meter_key, boot, seq = meter_key[order], boot[order], seq[order]
-    new_boot = np.append(True, (np.diff(meter_key) != 0) | (np.diff(boot) != 0))
-    fresh = new_boot | np.append(True, np.diff(seq) != 0)
-    heads = np.flatnonzero(new_boot)
-    ends = np.append(heads[1:], len(seq))
-    first, last = seq[heads], seq[ends - 1]
-    unbroken = last - first + 1 == np.add.reduceat(fresh, heads, dtype=np.int64)
-    runs = (meter_key[heads], boot[heads], first, last, unbroken, heads, ends)
-    after: dict[Boot, Progress] = {}
-    for key, number, low, high, whole, head, end in zip(*(run.tolist() for run in runs), strict=True):
-        progress = before.get((key, number), _NOTHING)
-        if whole and low == progress.highest + 1:
-            after[key, number] = Progress(high, progress.gaps)
-        else:
-            after[key, number] = advance(progress, seq[head:end].tolist())
-    return after
+@dataclass(frozen=True, slots=True, eq=False)
+class Advanced:
+    """How far the boots of some runs are committed now; arrays of shape (m,)."""
+
+    highest: NDArray[np.int64]
+    through: NDArray[np.int64]
+    #: The runs whose gaps were looked at: position -> before and after.
+    gaps: dict[int, tuple[Gaps, Gaps]]
+
+
+def advance_all(runs: Runs, highest: NDArray[np.int64], gaps: Mapping[Boot, Gaps]) -> Advanced:
+    """Note newly committed runs; `highest` of shape (m,) and `gaps` are what was known before."""
+    repeated, next_in_line = runs.last <= highest, runs.first == highest + 1
+    after = np.where(repeated, highest, runs.last)
+    plain = repeated | (runs.is_unbroken & next_in_line)
+    if gaps:
+        known = zip(runs.meter_key.tolist(), runs.boot.tolist(), strict=True)
+        plain &= ~np.array([boot in gaps for boot in known], dtype=np.bool_)
+    through, changed = after.copy(), {}
+    for at in np.flatnonzero(~plain).tolist():
+        before = gaps.get((int(runs.meter_key[at]), int(runs.boot[at])), ())
+        progress = advance(Progress(int(highest[at]), before), runs.numbers(at))
+        after[at], through[at] = progress.highest, progress.committed_through
+        changed[at] = before, progress.gaps
+    return Advanced(after, through, changed)
+
+
+def _changes(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Mark where a value differs from the one before it; the first one does."""
+    return np.append(True, values[1:] != values[:-1])[: len(values)]
 
 
 def advance(progress: Progress, seqs: Iterable[int]) -> Progress:

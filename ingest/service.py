@@ -1,4 +1,4 @@
-"""The ingest loop: take, decode, commit, and only then acknowledge and confirm."""
+"""The ingest loop: take and decode here, commit and acknowledge in a thread beside."""
 
 from __future__ import annotations
 
@@ -6,29 +6,26 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 
 from fleet.times import to_datetime
 from ingest.admission import TimeWindow
-from ingest.batch import AssembledBatch
 from ingest.canary import Canary
-from ingest.confirming import Confirmer
+from ingest.committer import Batch, Committer
 from ingest.delivery import Delivery, Messages
 from ingest.directory import Directory
 from ingest.exceptions import SessionLostError
-from ingest.formats.sparkplug import SparkplugDecoder
+from ingest.handover import Handover
 from ingest.heartbeat import Heartbeat
 from ingest.housekeeping import Housekeeping
-from ingest.intake import take_in
-from ingest.refusals import Reason, Refusal
+from ingest.intake import begin
 from ingest.session import MqttSession
 from ingest.subscriptions import note
-from ingest.writer import BatchWriter, Committed
+from ingest.writer import BatchWriter
 from storage.database import Database
-from storage.exceptions import RejectedDataError, StorageError
+from storage.exceptions import StorageError
 from storage.named_sql import load_queries
 
 _log = structlog.get_logger(__name__)
@@ -75,33 +72,36 @@ class IngestService:
         self._options = options
         self._clock_us = clock_us
         self._failpoint = failpoint
-        self._writer = BatchWriter(database, failpoint)
-        self._confirmer = Confirmer()
         self._canary = Canary(options.identity, clock_us())
-        self._sparkplug = SparkplugDecoder()
+        self._committer = Committer(
+            BatchWriter(database, failpoint), session, self._canary, clock_us=clock_us, failpoint=failpoint
+        )
         self._directory = Directory()
         self._directory_read_us = 0
         started_at = to_datetime(clock_us())
-        self._heartbeat = Heartbeat(database, session, self._canary, options.share, is_ours, started_at)
-        self._housekeeping = Housekeeping(
-            database, session, self._canary, self._heartbeat, options.max_age_days
-        )
-        self.figures: Counter[str] = Counter()
+        heartbeat = Heartbeat(database, session, self._canary, options.share, is_ours, started_at)
+        self._housekeeping = Housekeeping(database, session, self._canary, heartbeat, options.max_age_days)
+        self._halt = threading.Event()
+
+    @property
+    def figures(self) -> Counter[str]:
+        """What became of everything so far, by name."""
+        return self._committer.figures
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop. Raises SessionLostError or IdentityLostError."""
         self._persist(self._recall, stop)
-        self._persist(self._prepare, stop)
+        self._persist(self._keep_house, stop)
         self._persist(self._subscribe, stop)
-        while not stop.is_set():
-            deliveries = self._session.take(_MOST_MESSAGES, _WAIT_S)
-            self._listen(came=bool(deliveries))
-            self._persist(self._prepare, stop)
-            if deliveries:
-                self._persist(lambda batch=deliveries: self.handle(batch), stop)  # type: ignore[misc]
-            else:
-                self._confirm()
-        self._confirm(at_once=True)
+        try:
+            with Handover(self._settle, self._committer.confirm) as handover:
+                try:
+                    self._drain(handover, stop)
+                finally:
+                    self._halt.set()
+        finally:
+            self._halt.clear()
+        self._committer.confirm(at_once=True)
         self._session.stop()
 
     def _recall(self) -> None:
@@ -115,21 +115,29 @@ class IngestService:
 
     def handle(self, deliveries: Sequence[Delivery]) -> None:
         """Commit messages, then acknowledge them and confirm what is committed."""
+        self._committer.settle(self._decode(deliveries))
+
+    def _drain(self, handover: Handover[Batch], stop: threading.Event) -> None:
+        """Decode a batch while the one before it is being written."""
+        while not stop.is_set():
+            self._persist(self._keep_house, stop)
+            if not handover.has_room(_WAIT_S):
+                continue
+            deliveries = self._session.take(_MOST_MESSAGES, _WAIT_S)
+            self._listen(came=bool(deliveries))
+            if deliveries:
+                self._persist(lambda taken=deliveries: handover.put(self._decode(taken)), stop)  # type: ignore[misc]
+
+    def _decode(self, deliveries: Sequence[Delivery]) -> Batch:
         messages = Messages.of(deliveries)
         self._failpoint("taken")
-        committed = self._commit(messages)
-        self._failpoint("committed")
-        self._session.acknowledge(deliveries)
-        self._failpoint("acknowledged")
-        for part in committed:
-            self._confirmer.note(part.confirmations)
-            for topic, payload in part.requests:
-                self._session.send(topic, payload)
-            self._canary.came_back(part.canary_token, self._clock_us())
-            self.figures.update(part.figures)
-        self._confirm()
-        self.figures.update(messages=len(messages), batches=1)
-        self.figures["last_batch_messages"] = len(messages)
+        now_us = self._clock_us()
+        self._refresh_directory(messages, now_us)
+        window = TimeWindow.around(now_us, self._options.max_age_days)
+        return Batch(deliveries, begin(messages, self._directory, window, self._canary.topic.encode()))
+
+    def _settle(self, batch: Batch) -> None:
+        self._persist(lambda: self._committer.settle(batch), self._halt)
 
     def _listen(self, *, came: bool) -> None:
         if came or not self._session.connected:
@@ -139,45 +147,6 @@ class IngestService:
         if self._canary.is_dead:
             msg = "the connection to the broker looks alive, and nothing comes through it"
             raise SessionLostError(msg)
-
-    def _confirm(self, *, at_once: bool = False) -> None:
-        words = self._confirmer.take(self._clock_us(), self._directory.addresses, at_once=at_once)
-        self._session.publish(words)
-        self.figures.update(confirms=len(words))
-
-    def _commit(self, messages: Messages) -> list[Committed]:
-        """Commit all at once; where the database refuses, halve until the one at fault stands alone."""
-        now_us = self._clock_us()
-        self._refresh_directory(messages, now_us)
-        window = TimeWindow.around(now_us, self._options.max_age_days)
-        before = self._sparkplug.snapshot()
-        batch = take_in(messages, self._directory, window, self._canary.topic.encode(), self._sparkplug)
-        try:
-            return [self._write(batch)]
-        except StorageError as error:
-            # These messages will be decoded again.
-            self._sparkplug.restore(before)
-            if not isinstance(error, RejectedDataError):
-                raise
-            if len(messages) > 1:
-                half = len(messages) // 2
-                first, second = range(half), range(half, len(messages))
-                return self._commit(messages.take(first)) + self._commit(messages.take(second))
-            return [self._write(self._refused_whole(messages, str(error)))]
-
-    def _refused_whole(self, messages: Messages, why: str) -> AssembledBatch:
-        topic = self._directory.route(messages.topics[0]).text
-        _log.error("a message cannot be stored, it is refused", topic=topic, error=why)
-        reasons = (Reason(None, "payload", f"database: {why}"),)
-        return AssembledBatch(
-            refusals=[Refusal(topic, messages.payloads[0], messages.received_us[0], 1, reasons)]
-        )
-
-    def _write(self, batch: AssembledBatch) -> Committed:
-        began_ns = time.monotonic_ns()
-        committed = self._writer.write(batch, self._options.identity, to_datetime(self._clock_us()))
-        self.figures.update(commit_us=(time.monotonic_ns() - began_ns) // 1000)
-        return committed
 
     def _refresh_directory(self, messages: Messages, now_us: int) -> None:
         age_s = (now_us - self._directory_read_us) / 1e6
@@ -192,7 +161,7 @@ class IngestService:
             )
             self._directory_read_us = now_us
 
-    def _prepare(self) -> None:
+    def _keep_house(self) -> None:
         self._housekeeping.tick(self._clock_us(), self.figures, self._directory.addresses)
 
     def _persist(self, work: Callable[[], None], stop: threading.Event) -> None:
@@ -207,8 +176,6 @@ class IngestService:
             except StorageError as error:
                 _log.warning("the database does not take it, trying again", error=str(error), wait_s=wait_s)
                 self.figures.update(retries=1)
-                with suppress(StorageError):
-                    self._heartbeat.beat(self._clock_us(), self.figures)
                 stop.wait(wait_s)
                 wait_s = min(wait_s * 2, most_s)
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -16,11 +16,11 @@ from fleet.readings import ABSENT
 from fleet.times import to_datetime
 from ingest.backfill import GRACE
 from ingest.batch import AssembledBatch
-from ingest.confirming import Confirmation
 from ingest.dirty_work import leave_dirty_work
 from ingest.refusals import Refusal
-from ingest.sequence import FIRST_SEQ, Boot, Progress, advance_all
+from ingest.sequence import FIRST_SEQ, Advanced, Boot, Gaps, Runs, advance_all
 from ingest.status import StatusChange
+from storage.copy_codec import CopyColumn, decode_copy
 from storage.database import Database, Transaction
 from storage.named_sql import load_queries
 from storage.readings import Written, write_readings
@@ -34,7 +34,8 @@ class Committed:
 
     #: Counts by name, as the heartbeat shows them.
     figures: Counter[str] = field(default_factory=Counter)
-    confirmations: list[Confirmation] = field(default_factory=list)
+    #: How far boots are committed without a hole.
+    confirmed: dict[Boot, int] = field(default_factory=dict)
     canary_token: int = 0
     #: (topic, payload) to be published now.
     requests: list[tuple[str, bytes]] = field(default_factory=list)
@@ -56,47 +57,57 @@ class BatchWriter:
         with self._database.transaction() as transaction:
             written = write_readings(transaction, batch.readings)
             _insert_refusals(transaction, batch.refusals)
-            advanced = _advance(transaction, batch, now)
+            confirmed = _advance(transaction, batch, now)
             _upsert_status(transaction, batch.status)
             _note_canary(transaction, batch.canary_token, identity, now)
             leave_dirty_work(transaction, written, now)
             self._failpoint("copied")
-        return Committed(
-            _figures(batch, written),
-            [
-                Confirmation(key, boot, progress.committed_through)
-                for (key, boot), progress in advanced.items()
-                if progress.committed_through >= FIRST_SEQ
-            ],
-            batch.canary_token,
-            batch.requests,
-        )
+        return Committed(_figures(batch, written), confirmed, batch.canary_token, batch.requests)
 
 
-def _advance(transaction: Transaction, batch: AssembledBatch, now: datetime) -> dict[Boot, Progress]:
-    keys, boots, seqs = _numbered(batch)
-    if len(keys) == 0:
+def _advance(transaction: Transaction, batch: AssembledBatch, now: datetime) -> dict[Boot, int]:
+    """Keep account of sequence numbers; gives how far the boots of this batch are committed."""
+    runs = Runs.of(*_numbered(batch))
+    if len(runs) == 0:
         return {}
     # From here to the commit no other process counts; what it counted is in the rows read next.
     transaction.execute(_SQL["ingest_progress_lock"])
-    before = _load(transaction, np.unique(keys).tolist())
-    after = advance_all(before, keys, boots, seqs)
-    _write_progress(transaction, {b: p for b, p in after.items() if p != before.get(b)})
-    _write_gaps(transaction, before, after, now)
-    return after
+    highest = _highest(transaction, runs)
+    after = advance_all(runs, highest, _gaps(transaction, runs))
+    _write_progress(transaction, runs, highest, after)
+    _write_gaps(transaction, runs, after, now)
+    boots = zip(runs.meter_key.tolist(), runs.boot.tolist(), strict=True)
+    return {boot: seq for boot, seq in zip(boots, after.through.tolist(), strict=True) if seq >= FIRST_SEQ}
 
 
-def _load(transaction: Transaction, meter_keys: Sequence[int]) -> dict[Boot, Progress]:
-    named = {"meter_keys": list(meter_keys)}
-    gaps: dict[Boot, list[tuple[int, int]]] = {}
-    for row in transaction.rows(_SQL["ingest_gaps_load"], named):
-        gaps.setdefault((row["meter_key"], row["boot"]), []).append((row["seq_from"], row["seq_to"]))
-    found = transaction.row(_SQL["ingest_progress_load"], named) or {}
-    columns = (found[name] or () for name in ("meter_keys", "boots", "highest"))
-    return {
-        (key, boot): Progress(highest, tuple(gaps.get((key, boot), ())))
-        for key, boot, highest in zip(*columns, strict=True)
-    }
+def _write_progress(transaction: Transaction, runs: Runs, before: NDArray[np.int64], after: Advanced) -> None:
+    moved = after.highest != before
+    moved[list(after.gaps)] = True
+    if moved.any():
+        columns = {
+            "meter_keys": runs.meter_key,
+            "boots": runs.boot,
+            "through": after.through,
+            "highest": after.highest,
+        }
+        transaction.execute(
+            _SQL["ingest_progress_upsert"], {name: values[moved] for name, values in columns.items()}
+        )
+
+
+def _highest(transaction: Transaction, runs: Runs) -> NDArray[np.int64]:
+    """Read the highest number known of each run's boot."""
+    wanted = {"meter_keys": runs.meter_key, "boots": runs.boot, "before_first": FIRST_SEQ - 1}
+    data = transaction.copy_out(_SQL["ingest_progress_load"], wanted)
+    return decode_copy([CopyColumn("highest", "int8", nullable=False)], data)["highest"]
+
+
+def _gaps(transaction: Transaction, runs: Runs) -> dict[Boot, Gaps]:
+    found: dict[Boot, Gaps] = {}
+    for row in transaction.rows(_SQL["ingest_gaps_load"], {"meter_keys": np.unique(runs.meter_key)}):
+        boot = row["meter_key"], row["boot"]
+        found[boot] = (*found.get(boot, ()), (row["seq_from"], row["seq_to"]))
+    return found
 
 
 def _figures(batch: AssembledBatch, written: Written) -> Counter[str]:
@@ -129,34 +140,13 @@ def _numbered(batch: AssembledBatch) -> tuple[NDArray[np.int64], NDArray[np.int6
     )
 
 
-def _write_progress(transaction: Transaction, changed: Mapping[Boot, Progress]) -> None:
-    if not changed:
-        return
-    # In one order everywhere, so that two processes do not wait for each other.
-    rows = sorted(changed.items())
-    columns = {
-        "meter_keys": [key for (key, _), _ in rows],
-        "boots": [boot for (_, boot), _ in rows],
-        "through": [progress.committed_through for _, progress in rows],
-        "highest": [progress.highest for _, progress in rows],
-    }
-    transaction.execute(_SQL["ingest_progress_upsert"], columns)
-
-
-def _write_gaps(
-    transaction: Transaction,
-    before: Mapping[Boot, Progress],
-    after: Mapping[Boot, Progress],
-    now: datetime,
-) -> None:
+def _write_gaps(transaction: Transaction, runs: Runs, after: Advanced, now: datetime) -> None:
     gone: list[tuple[int, int, int, int]] = []
     new: list[tuple[int, int, int, int]] = []
-    for boot, progress in after.items():
-        known = before.get(boot)
-        old_gaps = known.gaps if known else ()
-        if old_gaps != progress.gaps:
-            gone += [(*boot, *gap) for gap in set(old_gaps) - set(progress.gaps)]
-            new += [(*boot, *gap) for gap in set(progress.gaps) - set(old_gaps)]
+    for at, (old_gaps, gaps) in after.gaps.items():
+        boot = int(runs.meter_key[at]), int(runs.boot[at])
+        gone += [(*boot, *gap) for gap in set(old_gaps) - set(gaps)]
+        new += [(*boot, *gap) for gap in set(gaps) - set(old_gaps)]
     if gone:
         keys, boots, firsts, _ = (list(column) for column in zip(*gone, strict=True))
         transaction.execute(

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
+import numpy as np
 import psycopg2
 import psycopg2.extensions
 import psycopg2.extras
+from numpy.typing import NDArray
 from sqlalchemy.pool import QueuePool
 
 from storage.exceptions import DatabaseUnavailableError, translate_errors
@@ -20,6 +22,17 @@ _COPY_BUFFER_BYTES = 1 << 20
 _SQL = load_queries("storage")
 
 Row = dict[str, Any]
+
+
+def _adapt_array(values: NDArray[Any]) -> psycopg2.extensions.AsIs:
+    """Write an array of whole numbers as PostgreSQL reads it; the driver would take them one by one."""
+    if values.dtype.kind != "i":
+        msg = f"cannot pass an array of {values.dtype} to a statement"
+        raise TypeError(msg)
+    return psycopg2.extensions.AsIs(f"'{{{','.join(map(str, values.tolist()))}}}'")
+
+
+psycopg2.extensions.register_adapter(np.ndarray, _adapt_array)
 
 
 class Transaction:

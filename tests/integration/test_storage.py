@@ -53,6 +53,16 @@ def test_readings_come_back_as_they_were_written_with_null_for_what_was_not_repo
         np.testing.assert_array_equal(getattr(found, name), getattr(batch, name), err_msg=name)
 
 
+def test_whole_arrays_are_parameters_of_a_statement(database: Database) -> None:
+    whole = np.array([-1, 2**62, 0], dtype=np.int64)
+    with database.transaction() as transaction:
+        sql = "SELECT array_agg(v) AS v FROM unnest(%(values)s::bigint[]) AS v"
+        assert transaction.row(sql, {"values": whole}) == {"v": whole.tolist()}
+        assert transaction.row(sql, {"values": whole[:0]}) == {"v": None}
+        with pytest.raises(TypeError, match="float64"):
+            transaction.row(sql, {"values": np.array([1.5])})
+
+
 def test_absent_is_null_and_never_zero(database: Database) -> None:
     with database.transaction() as transaction:
         write_readings(transaction, _batch(1, flow_m3h=[0.0]))

@@ -74,7 +74,9 @@ def test_a_crash_at_any_step_loses_nothing_and_doubles_nothing(
 
 
 def test_nothing_is_acknowledged_while_the_database_is_away(service: IngestService) -> None:
-    service._writer._database = Database("postgresql://nobody@127.0.0.1:9/none", connect_timeout_s=1)
+    service._committer._writer._database = Database(
+        "postgresql://nobody@127.0.0.1:9/none", connect_timeout_s=1
+    )
     service._refresh_directory(Messages([], [], []), NOW_US)
     with pytest.raises(DatabaseUnavailableError):
         service.handle([_message(1)])
@@ -139,7 +141,7 @@ def test_a_commit_that_nobody_knows_of_is_repeated_without_harm(
     service: IngestService, database: Database
 ) -> None:
     service.handle([_message(1)])
-    service._writer._database = cut = CutDuringCommit(database.url)
+    service._committer._writer._database = cut = CutDuringCommit(database.url)
     cut.cut_next = True
     with pytest.raises(DatabaseUnavailableError):
         service.handle([_message(2), _message(5)])
@@ -153,7 +155,7 @@ def test_a_commit_that_nobody_knows_of_is_repeated_without_harm(
 
 
 def test_the_canary_counts_once_it_is_committed(service: IngestService, database: Database) -> None:
-    service._prepare()
+    service._keep_house()
     ((topic, payload),) = service._session.sent
     assert topic == "meterwarden/canary/meterwarden-ingest"
     assert service._canary.seen_us == 0
@@ -194,30 +196,6 @@ def _beat(database: Database) -> dict[str, Any]:
     return row["figures"]
 
 
-def test_while_the_database_refuses_a_batch_the_heartbeat_says_how_late_it_is(
-    service: IngestService, database: Database
-) -> None:
-    service._prepare()
-    with database.transaction() as transaction:
-        transaction.execute("ALTER TABLE reading RENAME TO reading_away")
-    told: list[dict[str, Any]] = []
-
-    class Patient(threading.Event):
-        def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002
-            told.append(_beat(database))
-            if len(told) == 3:
-                with database.transaction() as transaction:
-                    transaction.execute("ALTER TABLE reading_away RENAME TO reading")
-            return False
-
-    service._persist(lambda: service.handle([_message(1)]), Patient())
-    assert [figures["retries"] for figures in told] == [1, 2, 3]
-    ages_s = [figures["backlog_age_s"] for figures in told]
-    assert ages_s == sorted(set(ages_s))
-    assert ages_s[0] > 60
-    assert service.figures["readings"] == 1
-
-
 def test_a_process_goes_on_counting_from_the_last_canary_of_the_one_before_it(database: Database) -> None:
     sent = to_datetime(NOW_US - 3_600_000_000)
     with database.transaction() as transaction:
@@ -227,7 +205,7 @@ def test_a_process_goes_on_counting_from_the_last_canary_of_the_one_before_it(da
         )
     service = IngestService(database, SessionLog(database), IngestOptions(), clock_us=lambda: NOW_US)  # type: ignore[arg-type]
     service._recall()
-    service._prepare()
+    service._keep_house()
     assert _beat(database)["backlog_age_s"] == 3_590.0
     ((topic, payload),) = service._session.sent
     service.handle([Delivery(1, NOW_US, [topic.encode()], [payload], [1])])
@@ -238,7 +216,7 @@ def test_the_heartbeat_carries_what_the_metrics_and_the_engine_read(
     service: IngestService, database: Database
 ) -> None:
     service.handle([_message(1), _message(2)])
-    service._prepare()
+    service._keep_house()
     figures = _beat(database)
     assert (figures["messages"], figures["last_batch_messages"], figures["readings"]) == (2, 2, 2)
     assert (figures["share"], figures["session_expiry_s"], figures["connected"]) == (None, 604_800, True)
@@ -302,12 +280,12 @@ def test_a_database_that_only_reads_for_a_while_is_tried_again(
                 cursor.execute(
                     "ALTER DATABASE " + connection.info.dbname + " RESET default_transaction_read_only"
                 )
-            service._writer._database = Database(database.url)
+            service._committer._writer._database = Database(database.url)
             return False
 
     with database.session() as connection, connection.cursor() as cursor:
         cursor.execute("ALTER DATABASE " + connection.info.dbname + " SET default_transaction_read_only = on")
-    service._writer._database = Database(database.url)
+    service._committer._writer._database = Database(database.url)
     service._persist(lambda: service.handle([_message(2)]), Impatient())
     assert refused == ["waited"]
     assert service.figures["readings"] == 2
@@ -352,6 +330,27 @@ def test_topics_that_the_broker_refuses_are_named() -> None:
     with capture_logs() as said:
         session._on_subscribe(None, None, 1, [granted, granted, refused], None)
     assert [line["topics"] for line in said] == [["spBv1.0/#"]]
+
+
+def test_a_batch_that_had_to_wait_for_the_database_is_refused_once(
+    service: IngestService, database: Database
+) -> None:
+    unknown = Delivery(
+        1, NOW_US, [b"v1/gateway/telemetry", b"gas/v1/north/M1/status"], [b"no json"] * 2, [1, 2]
+    )
+    batch = service._decode([unknown, _message(3)])
+    with database.transaction() as transaction:
+        transaction.execute("ALTER TABLE reading RENAME TO reading_away")
+    for _ in range(2):
+        with pytest.raises(StorageError):
+            service._committer.settle(batch)
+    with database.transaction() as transaction:
+        transaction.execute("ALTER TABLE reading_away RENAME TO reading")
+    service._committer.settle(batch)
+    with database.transaction() as transaction:
+        assert transaction.row("SELECT count(*) AS n FROM refusal") == {"n": 2}
+        assert transaction.row("SELECT count(*) AS n FROM reading") == {"n": 1}
+    assert [packet for packet, _ in service._session.acknowledged] == [1, 2, 3]
 
 
 def test_nothing_is_acknowledged_while_the_connection_is_down() -> None:

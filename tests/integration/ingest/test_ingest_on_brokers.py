@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,6 +114,29 @@ def test_a_meter_registered_while_ingest_runs_is_known_at_once(
             return count(registered, "reading") >= 2
 
         until(heard)
+        meter.close()
+
+
+def test_while_the_database_refuses_a_batch_the_heartbeat_goes_on_and_says_so(
+    registered: Database, embedded_broker: EmbeddedBroker
+) -> None:
+    def rename(before: str, after: str) -> None:
+        with registered.transaction() as transaction:
+            transaction.execute(f"ALTER TABLE {before} RENAME TO {after}")
+
+    def figures() -> dict[str, Any]:
+        with registered.transaction() as transaction:
+            row = transaction.row("SELECT figures FROM service_heartbeat WHERE service = 'ingest'")
+        return row["figures"] if row else {}
+
+    with ingesting(registered, embedded_broker.url, 5):
+        until(lambda: figures().get("last_canary_us", 0) > 0)
+        rename("reading", "reading_away")
+        meter = Publisher(embedded_broker.url, 5)
+        meter.publish(reading(1))
+        until(lambda: figures().get("retries", 0) > 1)
+        rename("reading_away", "reading")
+        until(lambda: count(registered, "reading") == 1)
         meter.close()
 
 

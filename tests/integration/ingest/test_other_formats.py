@@ -105,13 +105,13 @@ def test_a_batch_that_is_not_committed_is_decoded_again_from_where_it_began(
     ]
     data = [_deliver("spBv1.0/plant/DDATA/edge/M1", _sparkplug(seq, alias=3, value=seq)) for seq in (2, 3)]
     service.handle(births)
-    good, service._writer._database = (
-        service._writer._database,
+    good, service._committer._writer._database = (
+        service._committer._writer._database,
         Database("postgresql://nobody@127.0.0.1:9/none"),
     )
     with pytest.raises(DatabaseUnavailableError):
         service.handle(data)
-    service._writer._database = good
+    service._committer._writer._database = good
     service.handle(data)
     assert [flow for _, flow, _ in _stored(database)] == [2.0, 2.0, 3.0]
     assert service._session.sent == []

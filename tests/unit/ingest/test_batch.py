@@ -110,3 +110,28 @@ def test_a_reading_that_names_another_meter_does_not_count_for_this_one() -> Non
     batch = assemble([_message(payload)], DIRECTORY, WINDOW)
     assert batch.refused_sequence == []
     assert batch.refusals[0].readings == 2
+
+
+def test_readings_keep_their_meter_whatever_stands_around_them() -> None:
+    """Single readings, arrays, refused ones and strangers in one batch, long enough to be decoded in pieces."""
+    filler = " " * 2000
+    messages, expected = [], []
+    for number in range(400):
+        meter, key = (("north/M1", 11), ("south/M2", 12))[number % 2]
+        topic = f"gas/v1/{meter}/telemetry"
+        kind = number % 5
+        flows = [float(number), number + 0.5] if kind == 1 else [float(number)]
+        readings = [_reading(flow=flow) for flow in flows]
+        payload = json.dumps(readings if kind == 1 else readings[0]).encode() + filler.encode()
+        if kind == 3:
+            payload = payload.replace(b"}", b"")
+        elif kind == 4:
+            topic = topic.replace("/M", "/X")
+        else:
+            expected += [(key, flow) for flow in flows]
+        messages.append((topic.encode(), payload))
+    batch = assemble(messages, DIRECTORY, WINDOW)
+    found = zip(batch.readings.meter_key.tolist(), batch.readings.flow_m3h.tolist(), strict=True)
+    assert list(found) == expected
+    assert {r.topic.split("/")[3][0] for r in batch.refusals if r.reasons[0].field == "meter"} == {"X"}
+    assert len(batch.refusals) == 160
