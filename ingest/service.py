@@ -32,7 +32,7 @@ _log = structlog.get_logger(__name__)
 _SQL = load_queries("ingest")
 
 #: Many readings to a commit make it cheap; more than this would make it slow to come.
-_MOST_MESSAGES = 20_000
+_MOST_MESSAGES = 16_000
 _WAIT_S = 0.2
 _DIRECTORY_S = 10.0
 #: An unknown meter makes the directory be read again at once, but no more often than this.

@@ -32,7 +32,7 @@ _RECEIVE_MAXIMUM = 65535
 _KEEPALIVE_S = 30
 _RECONNECT_MIN_S, _RECONNECT_MAX_S = 1, 30
 #: More than this is left in the socket, so that large messages cannot fill the memory.
-_MOST_WAITING_BYTES = 4 * 1024 * 1024
+_MOST_WAITING_BYTES = 3 * 1024 * 1024
 #: Nor does one batch take more, for what is decoded is many times as large.
 _MOST_TAKEN_BYTES = 3 * 1024 * 1024
 
