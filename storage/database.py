@@ -20,6 +20,14 @@ from storage.named_sql import load_queries
 #: psycopg2 reads 8 KiB at a time by default, which makes a large COPY slow.
 _COPY_BUFFER_BYTES = 1 << 20
 _SQL = load_queries("storage")
+#: A server that fell silent without a word (its machine lost power, a firewall forgot the connection)
+#: is given up after about a minute; by the system's defaults it takes hours. The URL may say otherwise.
+_PATIENCE = {
+    "keepalives_idle": 20,
+    "keepalives_interval": 10,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 60_000,
+}
 
 Row = dict[str, Any]
 
@@ -115,9 +123,13 @@ class Database:
         )
 
     def _connect(self) -> psycopg2.extensions.connection:
-        connection = psycopg2.connect(
-            self.url, connect_timeout=self._connect_timeout_s, application_name="meterwarden"
-        )
+        parameters: dict[str, Any] = {
+            **_PATIENCE,
+            "connect_timeout": self._connect_timeout_s,
+            "application_name": "meterwarden",
+            **psycopg2.extensions.parse_dsn(self.url),
+        }
+        connection: psycopg2.extensions.connection = psycopg2.connect(**parameters)
         connection.set_session(isolation_level="READ COMMITTED")
         with connection.cursor() as cursor:
             cursor.execute("SET TIME ZONE 'UTC'")

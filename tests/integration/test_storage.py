@@ -53,6 +53,16 @@ def test_readings_come_back_as_they_were_written_with_null_for_what_was_not_repo
         np.testing.assert_array_equal(getattr(found, name), getattr(batch, name), err_msg=name)
 
 
+def test_a_server_that_falls_silent_is_given_up_unless_the_url_says_otherwise(database: Database) -> None:
+    with database.session() as connection:
+        said = connection.info.dsn_parameters
+    assert (said["keepalives_idle"], said["tcp_user_timeout"]) == ("20", "60000")
+    with Database(
+        f"{database.url}{'&' if '?' in database.url else '?'}tcp_user_timeout=5"
+    ).session() as connection:
+        assert connection.info.dsn_parameters["tcp_user_timeout"] == "5"
+
+
 def test_whole_arrays_are_parameters_of_a_statement(database: Database) -> None:
     whole = np.array([-1, 2**62, 0], dtype=np.int64)
     with database.transaction() as transaction:
