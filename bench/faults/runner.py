@@ -61,6 +61,7 @@ class Runner:
 
     def _break(self, fault: Fault, rng: random.Random, outcome: Outcome) -> None:
         stage = self._stage
+        stage.until(lambda: stage.subscribed(IDENTITY), _RECOVER_S, "ingest is ready for the next fault")
         stage.ingest.take_peak_mb()
         stage.load.steady()
         stage.pause(rng.uniform(0.3, 1.0))

@@ -118,9 +118,9 @@ class Stage:
         return len(self.witness.connections(IDENTITY))
 
     def subscribed(self, client_id: str) -> bool:
-        """Tell whether a client's newest connection is subscribed."""
+        """Tell whether a client is connected and subscribed."""
         taps = self.witness.connections(client_id)
-        return bool(taps) and taps[-1].subscribed
+        return bool(taps) and taps[-1].subscribed and not taps[-1].over
 
     def forget_sessions(self, client_ids: Iterable[str]) -> None:
         """Have the broker forget clients, so that it keeps nothing for them."""

@@ -33,6 +33,7 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed(tmp_path: Path) -> None:
     names = [
         *(f"kill_at_{step}" for step in ("taken", "copied", "committed", "acknowledged")),
         "stale_ack",
+        "stale_ack_then_kill",
         "broker_kill_with_ingest",
         "postgres_immediate_stop",
         "malformed",
@@ -45,9 +46,10 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed(tmp_path: Path) -> None:
 
 
 def test_an_acknowledgement_on_another_connection_is_found_out(tmp_path: Path) -> None:
-    code, found = _faults(tmp_path / "report.json", "--only", "stale_ack", "--mutation", "epoch_guard_off")
+    names = ["--only", "stale_ack", "stale_ack_then_kill"]
+    code, found = _faults(tmp_path / "report.json", *names, "--mutation", "epoch_guard_off")
     assert code == 1
-    assert found["acked_early"] > 0
+    assert [found["by_fault"][name]["acked_early"] > 0 for name in names[1:]] == [True, True]
     assert found["lost"] > 0
 
 

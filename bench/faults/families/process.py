@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 
+from bench.faults.content import Reading
 from bench.faults.control import Failpoint
 from bench.faults.fault import Fault
+from bench.faults.names import IDENTITY
 from bench.faults.stage import Stage
 from ingest.service import STEPS
 
@@ -14,6 +16,10 @@ _MOST_FROZEN_S = 20.0
 _EXIT_S = 15.0
 _TAKE_OVER_S = 30.0
 _BURST = 40
+#: Before the commit, time for an acknowledgement to get out that must not; afterwards none, to cut it short.
+_PAUSES_S = {"taken": 0.5, "copied": 0.5, "committed": 0.0, "acknowledged": 0.0}
+#: An acknowledgement has left ingest, and been looked up, within this time.
+_ACKS_S = 0.5
 
 
 def _kill(stage: Stage, rng: random.Random) -> None:
@@ -25,7 +31,7 @@ def _kill_at(step: str) -> Fault:
     def run(stage: Stage, rng: random.Random) -> None:
         before = len(stage.ingest.codes)
         stage.pause(rng.uniform(0.0, 0.5))
-        stage.hold(Failpoint(step, then="kill"))
+        stage.hold(Failpoint(step, pause_s=_PAUSES_S[step], then="kill"))
         stage.until(lambda: len(stage.ingest.codes) > before, _EXIT_S, "ingest dies")
 
     return Fault(
@@ -89,12 +95,20 @@ def _stale_ack(stage: Stage, _rng: random.Random) -> None:
     meters.publish(3)
     stage.hold(Failpoint("copied", pause_s=60))
     # These wait inside ingest, and are the next to be acknowledged.
-    _deliver(stage, _BURST)
+    old = _deliver_together(stage, _BURST)
     stage.next_hold(Failpoint("copied", pause_s=60))
     _lose_sessions(stage)
-    # These get the packet ids of those in hand, and are not committed when the old are acknowledged.
-    _deliver(stage, 3 * _BURST)
-    stage.next_hold(Failpoint("copied", pause_s=1.0, then="kill"))
+    # These get the packet ids of those in hand, and none is committed when the old are acknowledged.
+    _deliver_together(stage, 3 * _BURST)
+    while not stage.is_stored(old):
+        meters.publish(1)
+        stage.next_hold(Failpoint("copied", pause_s=60))
+    stage.pause(_ACKS_S)
+
+
+def _stale_ack_then_kill(stage: Stage, rng: random.Random) -> None:
+    _stale_ack(stage, rng)
+    stage.ingest.kill()
 
 
 def _lose_sessions(stage: Stage) -> None:
@@ -105,15 +119,21 @@ def _lose_sessions(stage: Stage) -> None:
         stage.broker.wipe()
         stage.broker.start()
         stage.until(lambda: stage.connections() > connections, _TAKE_OVER_S, "ingest connects again")
-        stage.until(lambda: stage.connection().subscribed, _TAKE_OVER_S, "ingest subscribes again")
+        stage.until(lambda: stage.subscribed(IDENTITY), _TAKE_OVER_S, "ingest subscribes again")
 
 
-def _deliver(stage: Stage, messages: int) -> None:
-    """Publish, and wait until all of it has reached ingest."""
+def _deliver_together(stage: Stage, messages: int) -> list[Reading]:
+    """Publish, and let it reach ingest in one piece or nearly so, as one batch."""
     tap = stage.connection()
     wanted = tap.delivered + messages
-    stage.load.forgetful.publish(messages)
+    stage.to_broker.silent = True
+    readings = stage.load.forgetful.publish(messages)
+    stage.until(
+        lambda: stage.ledger.acked(reading.key for reading in readings), _EXIT_S, "the broker takes it"
+    )
+    stage.to_broker.silent = False
     stage.until(lambda: tap.delivered >= wanted, _TAKE_OVER_S, "the broker delivers to ingest")
+    return readings
 
 
 def _expect_failure(stage: Stage, before: int) -> None:
@@ -164,10 +184,17 @@ FAULTS = (
     Fault(
         name="stale_ack",
         rows=(5,),
-        does="ingest is held before a commit, the broker loses its sessions and gives the same packet ids "
-        "to new readings; ingest goes on and is killed",
-        promises="acknowledgements of the old connection do not reach the new one; the new readings are kept",
+        does="ingest is held before a commit; the broker loses its sessions and gives the same packet ids "
+        "to new readings; ingest goes on",
+        promises="acknowledgements of the old connection do not reach the new one",
         run=_stale_ack,
+    ),
+    Fault(
+        name="stale_ack_then_kill",
+        rows=(5,),
+        does="the same, and SIGKILL for ingest before it commits the new readings",
+        promises="the new readings come again",
+        run=_stale_ack_then_kill,
         ends_ingest=True,
     ),
 )
