@@ -45,7 +45,7 @@ def main() -> None:
 
 def _run(given: argparse.Namespace, faults: list[Fault]) -> int:
     """Run all faults as often as asked for; gives the number of violations."""
-    with scratch_directory() as directory, open_stage(directory, given.mutation or "") as stage:
+    with scratch_directory() as directory, open_stage(directory, given.seed, given.mutation or "") as stage:
         lacking = missing(own_server=stage.server is not None, small_disks=stage.broker_disk.is_small)
         left_out = {
             fault.name: min(need.value for need in fault.needs & lacking)
@@ -72,7 +72,7 @@ def _run(given: argparse.Namespace, faults: list[Fault]) -> int:
 
 
 def _break_all(stage: Stage, faults: list[Fault], given: argparse.Namespace) -> list[Outcome]:
-    runner, outcomes = Runner(stage, given.seed), []
+    runner, outcomes = Runner(stage), []
     for number in range(given.runs):
         order = list(faults)
         if not given.only:

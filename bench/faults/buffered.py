@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -22,15 +23,25 @@ _PATIENCE_S = 2.0
 
 
 class Buffered:
-    """All buffered meters over one connection, on a thread of their own."""
+    """Some buffered meters over one connection, on a thread of their own."""
 
-    def __init__(self, url: str, ledger: Ledger, boot: int, seed: int) -> None:
-        filters = [topic("+", "+", leaf) for leaf in ("confirm", "backfill")]
-        link = LedgerLink(url, "faults-buffered", filters, ledger, buffered=True)
-        self._readings = _readings(boot, seed)
-        identities = [Identity(COMPANY, meter_id) for meter_id in BUFFERED]
+    def __init__(
+        self,
+        url: str,
+        ledger: Ledger,
+        boot: int,
+        seed: int,
+        *,
+        meters: Sequence[str] = BUFFERED,
+        patience_s: float = _PATIENCE_S,
+    ) -> None:
+        """After `patience_s` without news a meter sends again what is not confirmed."""
+        filters = [topic(COMPANY, meter_id, leaf) for leaf in ("confirm", "backfill") for meter_id in meters]
+        link = LedgerLink(url, f"faults-{meters[0]}", filters, ledger, buffered=True)
+        self._readings = _readings(boot, seed, len(meters))
+        identities = [Identity(COMPANY, meter_id) for meter_id in meters]
         self._publisher = Publisher(
-            self._readings, identities, [link], window=500, confirm_timeout_s=_PATIENCE_S
+            self._readings, identities, [link], window=500, confirm_timeout_s=patience_s
         )
         self._given = 0
         self._stop = threading.Event()
@@ -72,14 +83,14 @@ class Buffered:
         self._given += len(rows)
 
 
-def _readings(boot: int, seed: int) -> ReadingBatch:
+def _readings(boot: int, seed: int, meters: int) -> ReadingBatch:
     """Make all readings beforehand, every meter in turn."""
     rng = np.random.default_rng([seed, boot])
-    total = len(BUFFERED) * _READINGS_EACH
-    seq = np.arange(total) // len(BUFFERED) + 1
+    total = meters * _READINGS_EACH
+    seq = np.arange(total) // meters + 1
     start_us = (time.time_ns() // 1_000_000 - START_BEFORE_MS) * 1000
     return ReadingBatch.build(
-        meter_key=np.arange(total) % len(BUFFERED),
+        meter_key=np.arange(total) % meters,
         device_time_us=start_us + seq * 1_000_000,
         seq=seq,
         boot=np.full(total, boot),

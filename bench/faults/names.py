@@ -7,6 +7,8 @@ from fleet.meters import CustomerKind, Meter, ReadingClass, Technology
 COMPANY = "north"
 IDENTITY = "faults-ingest"
 BUFFERED = tuple(f"B{number:02d}" for number in range(20))
+#: Buffered too, but they send again only what they are asked for.
+PATIENT = tuple(f"P{number:02d}" for number in range(5))
 FORGETFUL = tuple(f"F{number:02d}" for number in range(30))
 #: Readings are so much older than their sending, so that an hour's error of ingest's clock refuses none.
 START_BEFORE_MS = 6 * 3600 * 1000
@@ -24,5 +26,5 @@ def meters() -> list[Meter]:
             technology=Technology.ROOTS,
             g_size="G100",
         )
-        for meter_id in (*BUFFERED, *FORGETFUL)
+        for meter_id in (*BUFFERED, *PATIENT, *FORGETFUL)
     ]

@@ -38,7 +38,7 @@ _SMALL_LOG = (
 
 
 @contextmanager
-def open_stage(directory: Path, mutation: str) -> Iterator[Stage]:
+def open_stage(directory: Path, seed: int, mutation: str) -> Iterator[Stage]:
     """Start broker, database, proxies and ingest; `mutation` names what is wrong with ingest."""
     with ExitStack() as stack:
         broker_disk = stack.enter_context(small_disk(directory / "broker", _BROKER_DISK_MB))
@@ -82,6 +82,7 @@ def open_stage(directory: Path, mutation: str) -> Iterator[Stage]:
             to_broker=to_broker,
             to_database=to_database,
             ledger=ledger,
+            seed=seed,
         )
 
 

@@ -34,7 +34,7 @@ _STORED = """
 SELECT meter_id, boot, seq, (extract(epoch FROM device_time) * 1000)::bigint AS ts_ms, flow_m3h, volume_m3
 FROM reading JOIN meter USING (meter_key) WHERE boot = %(boot)s
 """
-_GAPS = "SELECT count(*) FROM sequence_gap JOIN meter USING (meter_key) WHERE meter_id LIKE %(like)s"
+_GAPS = "SELECT count(*) FROM sequence_gap JOIN meter USING (meter_key) WHERE meter_id ~ %(pattern)s"
 _REFUSED = "SELECT payload, reasons FROM refusal WHERE refusal_id > %(after)s ORDER BY refusal_id"
 _COUNTS = """
 SELECT (SELECT count(*) FROM reading), (SELECT count(*) FROM refusal),
@@ -86,9 +86,9 @@ class Oracle:
         """List (payload, reasons) of the refusals behind a number."""
         return [(bytes(payload), reasons) for payload, reasons in self.ask(_REFUSED, after=after)]
 
-    def gaps(self, like: str) -> int:
-        """Count the open gaps of the meters whose id is like a pattern."""
-        return int(self.ask(_GAPS, like=like)[0][0])
+    def gaps(self, pattern: str) -> int:
+        """Count the open gaps of the meters whose id matches a regular expression."""
+        return int(self.ask(_GAPS, pattern=pattern)[0][0])
 
     def counts(self) -> tuple[int, int, int, int, int]:
         """Count readings, refusals; give the last refusal's number; count conflicts and partitions."""

@@ -86,7 +86,9 @@ class Proxy:
                 client.close()
                 continue
             self._pairs = [pair for pair in self._pairs if not pair.over]
-            self._pairs.append(_Pair(self, client, server, self._watch()))
+            pair = _Pair(self, client, server, self._watch())
+            self._pairs.append(pair)
+            pair.start()
 
 
 class _Pair:
@@ -96,9 +98,12 @@ class _Pair:
         self._proxy, self._client, self._server = proxy, client, server
         self._watcher = watcher
         self.dead = self.over = False
+
+    def start(self) -> None:
+        """Let both directions run."""
         for source, sink, see in (
-            (client, server, watcher.from_client),
-            (server, client, watcher.from_server),
+            (self._client, self._server, self._watcher.from_client),
+            (self._server, self._client, self._watcher.from_server),
         ):
             threading.Thread(target=self._pump, args=(source, sink, see), daemon=True).start()
 

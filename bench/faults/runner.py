@@ -22,24 +22,25 @@ _DRAIN_S = 60.0
 _CONFIRM_S = 60.0
 _ASK_S = 20.0
 _MOST_MB = 200.0
-_GAPS_OF = "B%"
+#: Meters that keep a reading until it is confirmed.
+_BUFFERED = "^[BP]"
 
 
 class Runner:
     """Runs faults one after another on one stage."""
 
-    def __init__(self, stage: Stage, seed: int) -> None:
-        self._stage, self._seed = stage, seed
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
         self._boot = 0
         self._known: set[str] = set()
 
     def run(self, fault: Fault, number: int) -> Outcome:
         """Break, mend, wait for calm, and judge; `number` tells the repetitions of a fault apart."""
-        rng = random.Random(f"{self._seed}:{number}:{fault.name}")
+        rng = random.Random(f"{self._stage.seed}:{number}:{fault.name}")
         outcome = Outcome(fault.name)
         self._boot += 1
         stage, ended = self._stage, len(self._stage.ingest.codes)
-        stage.load = Load(stage.broker.url, stage.ledger, self._boot, self._seed)
+        stage.load = Load(stage.broker.url, stage.ledger, self._boot, stage.seed)
         try:
             self._break(fault, rng, outcome)
             self._settle(outcome)
@@ -109,7 +110,7 @@ class Runner:
         stage = self._stage
         stage.until(partial(self._take_early, outcome), _ASK_S, "the database answers")
         self._compare(outcome, self._boot)
-        outcome.gaps_open = stage.oracle.gaps(_GAPS_OF)
+        outcome.gaps_open = stage.oracle.gaps(_BUFFERED)
         sent = stage.ledger.of_boot(self._boot)
         outcome.published = len(sent)
         outcome.resent = sum(item.times - 1 for item in sent)

@@ -50,6 +50,7 @@ class Stage:
     to_broker: Proxy
     to_database: Proxy
     ledger: Ledger
+    seed: int
     load: Load = field(init=False)
     #: Times in which the broker itself lost what it had acknowledged.
     windows: list[Window] = field(default_factory=list)

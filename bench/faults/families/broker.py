@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import random
 
+from bench.faults.buffered import Buffered
 from bench.faults.control import Failpoint
 from bench.faults.fault import Fault, Need
+from bench.faults.names import IDENTITY, PATIENT
 from bench.faults.stage import Stage
 
 _CONNECT_S = 30.0
 _BURST = 60
 _QUEUE_LIMIT = 100
 _OVERFLOW = 400
+_PATIENT_S, _PATIENT_PER_S = 600.0, 20.0
+_OF_PATIENT = "^P"
+_SHOWS_S = 2.0
+_BACKFILLED_S = 60.0
 
 
 def _restart(stage: Stage, rng: random.Random) -> None:
@@ -71,16 +77,48 @@ def _disk_full(stage: Stage, rng: random.Random) -> None:
 
 def _queue_limit(stage: Stage, _rng: random.Random) -> None:
     """Limit the queue for a while in which ingest is away."""
-    stage.ingest.kill_for_good()
     with stage.broker_may_lose():
+        _limit_queue(stage)
+        _overflow(stage)
         stage.broker.stop()
-        stage.broker.start(most_queued=_QUEUE_LIMIT)
-        readings = stage.load.forgetful.publish(_OVERFLOW)
-        keys = [reading.key for reading in readings]
-        stage.until(lambda: stage.ledger.acked(keys), _CONNECT_S, "the broker acknowledges all it drops")
-        stage.broker.stop()
-    stage.broker.start()
-    stage.ingest.start()
+
+
+def _backfill(stage: Stage, _rng: random.Random) -> None:
+    """Lose readings of meters that send nothing again unless they are asked."""
+    load = stage.load
+    with stage.broker_may_lose():
+        _limit_queue(stage)
+        meters = Buffered(
+            stage.broker.url, stage.ledger, load.boot, stage.seed, meters=PATIENT, patience_s=_PATIENT_S
+        )
+        try:
+            meters.rate_per_s = _PATIENT_PER_S
+            _overflow(stage)
+            stage.ingest.start()
+            stage.until(lambda: stage.subscribed(IDENTITY), _CONNECT_S, "ingest is back")
+            # What comes now shows the hole before it.
+            stage.pause(_SHOWS_S)
+            stage.expect(stage.oracle.gaps(_OF_PATIENT) > 0, "the hole is seen")
+            meters.calm()
+            stage.until(lambda: meters.settled, _BACKFILLED_S, "what is missing is asked for, and confirmed")
+        finally:
+            meters.close()
+            stage.broker.stop()
+
+
+def _limit_queue(stage: Stage) -> None:
+    """Start the broker anew with a limit; ingest is away from then on."""
+    stage.ingest.kill_for_good()
+    stage.broker.stop()
+    stage.broker.start(most_queued=_QUEUE_LIMIT)
+
+
+def _overflow(stage: Stage) -> None:
+    """Have more come than the broker may keep."""
+    readings = stage.load.forgetful.publish(_OVERFLOW)
+    keys = [reading.key for reading in readings]
+    stage.until(lambda: stage.ledger.acked(keys), _CONNECT_S, "the broker acknowledges all it drops")
+    stage.pause(_SHOWS_S)
 
 
 FAULTS = (
@@ -125,7 +163,14 @@ FAULTS = (
         name="queue_limit",
         rows=(10,),
         does="`max_queued_messages 100` while ingest is away and 400 messages come",
-        promises="buffered meters lose nothing; what is missing is asked for",
+        promises="buffered meters lose nothing",
         run=_queue_limit,
+    ),
+    Fault(
+        name="backfill",
+        rows=(7, 10),
+        does="the same, with buffered meters that send nothing again unless they are asked",
+        promises="the hole is seen, asked for (`backfill`) and closed within 60 s",
+        run=_backfill,
     ),
 )
