@@ -68,7 +68,7 @@ class Runner:
         stage.pause(rng.uniform(0.3, 1.0))
         try:
             fault.run(stage, rng)
-        except PromiseBrokenError as error:
+        except (AwayError, PromiseBrokenError) as error:
             outcome.problems.append(str(error))
         mended_s = time.monotonic()
         stage.heal()

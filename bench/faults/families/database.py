@@ -83,13 +83,16 @@ def _expect_waiting(stage: Stage) -> None:
 @contextmanager
 def _frozen(pids: list[int]) -> Iterator[None]:
     try:
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+        _signal(pids, signal.SIGSTOP)
         yield
     finally:
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
+        _signal(pids, signal.SIGCONT)
+
+
+def _signal(pids: list[int], number: int) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 _OWN = frozenset({Need.OWN_SERVER})
