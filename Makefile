@@ -7,13 +7,13 @@ REPORT ?=
 PEERS ?=
 PEERS_VENV := .local/bench-peers
 N ?= 200000
-RUNS ?= 3
-SEED ?= 0
+RUNS ?=
+SEED ?=
 BACKLOG ?=
 MQTT ?= 5
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint fuzz bench-ingest clean help
+.PHONY: demo test lint fuzz bench-ingest faults clean help
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -39,7 +39,7 @@ lint: $(VENV)/.dev ## Check style and types
 
 fuzz: N = 100000
 fuzz: $(VENV)/.dev ## Throw N=100000 batches of broken messages at the decoders; SEED=7 tries others
-	@METERWARDEN_FUZZ_CASES=$(N) METERWARDEN_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -s tests/property/test_payload_fuzz.py
+	@METERWARDEN_FUZZ_CASES=$(N) METERWARDEN_FUZZ_SEED=$(or $(SEED),0) $(BIN)/python -m pytest -s tests/property/test_payload_fuzz.py
 
 $(PEERS_VENV)/.done: bench/ingest/requirements-peers.txt
 	@echo "installing the peers into $(PEERS_VENV) (a few minutes the first time)"
@@ -48,8 +48,11 @@ $(PEERS_VENV)/.done: bench/ingest/requirements-peers.txt
 	@touch $@
 
 bench-ingest: $(VENV)/.dev $(if $(filter-out 0,$(PEERS)),$(PEERS_VENV)/.done) ## Measure ingest; N=200000 RUNS=3 MQTT=5 BACKLOG=1000000 PEERS=1 REPORT=FILE
-	@exec $(BIN)/python -m bench.ingest --n $(N) --runs $(RUNS) --mqtt $(MQTT) $(if $(BACKLOG),--backlog $(BACKLOG)) \
+	@exec $(BIN)/python -m bench.ingest --n $(N) $(if $(RUNS),--runs $(RUNS)) --mqtt $(MQTT) $(if $(BACKLOG),--backlog $(BACKLOG)) \
 		$(if $(filter-out 0,$(PEERS)),--peers "$(PEERS_VENV)/bin/python") $(if $(REPORT),--report "$(REPORT)")
+
+faults: $(VENV)/.dev ## Break every part in turn and see that nothing is lost; RUNS=1 SEED=7 REPORT=FILE
+	@exec $(BIN)/python -m bench.faults $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report "$(REPORT)")
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .local .mypy_cache .ruff_cache .pytest_cache .hypothesis

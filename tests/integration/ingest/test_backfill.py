@@ -59,6 +59,14 @@ def test_a_gap_is_asked_for_after_a_grace_and_then_ever_more_rarely(
     assert np.diff(asked_at).max() == 3600
 
 
+def test_a_gap_that_a_wrong_clock_put_off_is_asked_for_all_the_same(
+    send: Callable[..., None], database: Database, now: datetime
+) -> None:
+    send(1, 3, at=now + timedelta(days=400))
+    assert _asked(database, now) == [{"boot": 7, "from": 2, "to": 2}]
+    assert _asked(database, now + timedelta(seconds=5)) == []
+
+
 def test_nobody_asks_for_what_came(send: Callable[..., None], database: Database, now: datetime) -> None:
     send(1, 6)
     send(2, 3, 5)
