@@ -77,6 +77,38 @@ def test_every_reading_is_there_once_after_a_kill(
     assert processes.stop_all() == [0]
 
 
+@pytest.mark.mosquitto
+def test_every_reading_is_there_once_after_a_member_of_a_group_was_killed_and_started_again(
+    database: Database,
+    mosquitto_url: str,
+    processes: Any,
+    until: Callable[..., None],
+    count: Callable[[str], int],
+    make_meter: Callable[..., Meter],
+) -> None:
+    with database.transaction() as transaction:
+        upsert_meters(transaction, [make_meter(f"M{number}") for number in range(METERS)])
+    settings = {"database_url": database.url, "mqtt_url": mosquitto_url, "mqtt_share": "city"}
+    processes.start("ingest", ingest_identity="north", **settings)
+    dying = processes.start("ingest", ingest_identity="south", **settings)
+    until(lambda: processes.log("ingest").count("connected to broker") == 2)
+    half, go_on = threading.Event(), threading.Event()
+    publisher = threading.Thread(target=_publish_all, args=(mosquitto_url, half, go_on))
+    publisher.start()
+    until(lambda: count("reading") > 0)
+    processes.kill(dying)
+    assert half.wait(30)
+    go_on.set()
+    publisher.join(60)
+    assert count("reading") < MESSAGES
+    processes.start("ingest", ingest_identity="south", **settings)
+    until(lambda: count("reading") >= MESSAGES)
+    assert count("(SELECT DISTINCT meter_key, seq FROM reading) r") == MESSAGES
+    assert count("reading") == MESSAGES
+    assert count("sequence_gap") == 0
+    assert processes.stop_all() == [0, 0]
+
+
 def test_a_second_ingest_of_the_same_name_stands_by_and_takes_over(
     database: Database, embedded_broker: EmbeddedBroker, processes: Any, until: Callable[..., None]
 ) -> None:
