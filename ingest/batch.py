@@ -37,6 +37,8 @@ class AssembledBatch:
     """Messages as columns, and what of them was refused."""
 
     readings: ReadingBatch = field(default_factory=ReadingBatch.empty)
+    #: The same as the database takes them, where somebody had the time to prepare it.
+    encoded: bytes | None = None
     refusals: list[Refusal] = field(default_factory=list)
     #: (meter_key, boot, seq) of refused readings: they are kept, so they leave no gap.
     refused_sequence: list[tuple[int, int, int]] = field(default_factory=list)
@@ -168,7 +170,8 @@ def add_admitted(batch: AssembledBatch, found: Sequence[tuple[DirectoryEntry | N
     taken = _columns(
         _by_field(readings), np.array(keys, dtype=np.int32), np.array(received_us, dtype=np.int64)
     )
-    batch.readings = ReadingBatch.concatenate([batch.readings, taken])
+    if len(taken):
+        batch.readings, batch.encoded = ReadingBatch.concatenate([batch.readings, taken]), None
 
 
 def _columns_of(found: _Decoded, keys: Sequence[int], received_us: Sequence[int]) -> ReadingBatch:

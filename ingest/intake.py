@@ -18,6 +18,7 @@ from ingest.formats.sparkplug import SparkplugDecoder
 from ingest.other_formats import is_other, take_others
 from ingest.refusals import Refusal
 from ingest.status import StatusChange, WireStatus, decode_status
+from storage.readings import encode_readings
 
 _STATUS = b"/status"
 
@@ -47,6 +48,7 @@ def begin(messages: Messages, directory: Directory, window: TimeWindow, canary_t
     apart.update(status)
     native = messages.take([at for at in range(len(messages)) if at not in apart]) if apart else messages
     batch = assemble(native, directory, window)
+    batch.encoded = encode_readings(batch.readings)
     return Intake(messages, directory, window, batch, others, canaries, status)
 
 

@@ -34,7 +34,7 @@ _RECONNECT_MIN_S, _RECONNECT_MAX_S = 1, 30
 #: More than this is left in the socket, so that large messages cannot fill the memory.
 _MOST_WAITING_BYTES = 3 * 1024 * 1024
 #: Nor does one batch take more, for what is decoded is many times as large.
-_MOST_TAKEN_BYTES = 3 * 1024 * 1024
+_MOST_TAKEN_BYTES = 2 * 1024 * 1024
 
 
 class MqttSession:
@@ -110,7 +110,7 @@ class MqttSession:
         self._started = True
 
     def take(self, most: int, timeout_s: float) -> list[Delivery]:
-        """Take what was delivered, in order, about `most` messages or 3 MB; waits `timeout_s` for the first.
+        """Take what was delivered, in order, about `most` messages or 2 MB; waits `timeout_s` for the first.
 
         Raises SessionLostError where paho's thread has died.
         """

@@ -55,7 +55,7 @@ class BatchWriter:
         commit; then nobody knows, and writing it again is safe.
         """
         with self._database.transaction() as transaction:
-            written = write_readings(transaction, batch.readings)
+            written = write_readings(transaction, batch.readings, batch.encoded)
             _insert_refusals(transaction, batch.refusals)
             confirmed = _advance(transaction, batch, now)
             _upsert_status(transaction, batch.status)

@@ -62,14 +62,15 @@ class Written:
     since_us: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
 
-def write_readings(transaction: Transaction, readings: ReadingBatch) -> Written:
+def write_readings(transaction: Transaction, readings: ReadingBatch, encoded: bytes | None = None) -> Written:
     """Write readings once: straight where all are new, else through a staging table.
 
+    `encoded` is what `encode_readings` made of them, where that was done before.
     Raises StorageError where the database's counts do not add up.
     """
     if len(readings) == 0:
         return Written()
-    data = encode_readings(readings)
+    data = encode_readings(readings) if encoded is None else encoded
     try:
         with transaction.savepoint():
             copied = transaction.copy_in(_SQL["readings_copy_in"], data)
