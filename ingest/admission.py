@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from fleet.wire import CLOCK_AHEAD_US, Topic
 from ingest.directory import Route
 from ingest.native_json import decode
-from ingest.refusals import Reason, Refusal
+from ingest.refusals import MOST_PAYLOAD_BYTES, Reason, Refusal, limited, unexamined
 from ingest.rules import Claims, Decoded, WireReading
 
 
@@ -41,7 +41,19 @@ class Admitted:
 
 def admit(payload: bytes, received_us: int, route: Route, window: TimeWindow) -> Admitted:
     """Decode a message of the topic `telemetry`, and check it against topic, registry and clock."""
-    return admit_decoded(decode(payload), payload, received_us, route, window)
+    why = why_unexamined(payload)
+    if why is None:
+        try:
+            return admit_decoded(decode(payload), payload, received_us, route, window)
+        except Exception as error:  # noqa: BLE001 (whatever one meter sends, all others go on)
+            why = f"cannot be examined: {type(error).__name__}"
+    return Admitted(refusal=unexamined(route.text, payload, received_us, why))
+
+
+def why_unexamined(payload: bytes) -> str | None:
+    """Say why a payload is not even looked at; None where it is."""
+    too_large = len(payload) > MOST_PAYLOAD_BYTES
+    return f"has {len(payload)} bytes, more than {MOST_PAYLOAD_BYTES}" if too_large else None
 
 
 def admit_decoded(
@@ -51,7 +63,7 @@ def admit_decoded(
     refused_sequence = _judge(decoded, route, window)
     refusal = None
     if decoded.refused:
-        reasons = tuple(decoded.reasons)
+        reasons = limited(decoded.reasons, decoded.more_reasons)
         refusal = Refusal(route.text, payload, received_us, decoded.refused, reasons)
     return Admitted(
         [reading for _, reading in decoded.readings],
@@ -70,13 +82,13 @@ def _judge(decoded: Decoded, route: Route, window: TimeWindow) -> list[tuple[int
     refused_sequence: list[tuple[int, int]] = []
     for item, claimed_us, claims in decoded.refused_claims:
         wrong = _disagreements(item, claimed_us, claims, route.topic, window)
-        decoded.reasons += wrong
+        decoded.blame(wrong)
         if claims.sequence is not None and not _is_anothers(wrong):
             refused_sequence.append(claims.sequence)
     kept, times = [], []
     for (item, reading), time_us in zip(decoded.readings, decoded.times_us, strict=True):
         wrong = _disagreements(item, time_us, reading, route.topic, window)
-        decoded.reasons += wrong
+        decoded.blame(wrong)
         if wrong or route.reasons:
             decoded.refused += 1
             if reading.boot is not None and reading.seq is not None and not _is_anothers(wrong):

@@ -22,7 +22,7 @@ from ingest.admission import Admitted, TimeWindow, admit
 from ingest.delivery import Messages
 from ingest.directory import Directory, DirectoryEntry
 from ingest.native_json import DECODE_ERRORS, FAST
-from ingest.refusals import Refusal
+from ingest.refusals import MOST_PAYLOAD_BYTES, Refusal
 from ingest.rules import WireReading, parse_time_us
 from ingest.status import StatusChange
 
@@ -89,6 +89,9 @@ class _Decoded:
 
 def _decode(payloads: Sequence[bytes]) -> _Decoded:
     found: list[Any] = []
+    if max(map(len, payloads), default=0) > MOST_PAYLOAD_BYTES:
+        # An empty one decodes to nothing, and is looked at closely.
+        payloads = [payload if len(payload) <= MOST_PAYLOAD_BYTES else b"" for payload in payloads]
     for piece in _pieces(payloads):
         try:
             found += list(map(FAST.decode, piece))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Self
+
+#: What topic, payload, packet id and their places in lists take beside their own bytes.
+_OBJECT_BYTES = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,6 +23,15 @@ class Delivery:
     payloads: list[bytes]
     #: 0 for a message of QoS 0, which nobody acknowledges.
     packet_ids: list[int]
+    payload_bytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "payload_bytes", sum(map(len, self.payloads)))
+
+    @property
+    def held_bytes(self) -> int:
+        """About how much memory these messages take."""
+        return self.payload_bytes + sum(map(len, self.topics)) + _OBJECT_BYTES * len(self.topics)
 
     def __len__(self) -> int:
         return len(self.packet_ids)

@@ -11,7 +11,7 @@ from fleet.wire import Topic, parse_topic
 from ingest.refusals import Reason
 
 #: Topics nobody registered would fill the memory otherwise.
-_MOST_ROUTES = 1_000_000
+_MOST_STRANGE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,9 @@ class Directory:
     #: Topics on which a registered meter sends telemetry, and its number.
     _telemetry: dict[bytes, int] = field(default_factory=dict)
 
+    #: Topics of nobody who is registered.
+    _strange: dict[bytes, Route] = field(default_factory=dict)
+
     @classmethod
     def of(cls, meters: Iterable[tuple[str, int, str]]) -> Self:
         """Make a directory of (meter_id, meter_key, company)."""
@@ -58,18 +61,32 @@ class Directory:
         return cls(entries, {e.meter_key: (e.company, meter_id) for meter_id, e in entries.items()})
 
     def updated(self, meters: Iterable[tuple[str, int, str]]) -> Self:
-        """Give the directory of these meters; this very one where nothing changed."""
+        """Give the directory with these meters as they are now; this very one where nothing changed."""
         fresh = self.of(meters)
-        return self if fresh.entries == self.entries else fresh
+        if fresh.entries.items() <= self.entries.items():
+            return self
+        return type(self)({**self.entries, **fresh.entries}, {**self.addresses, **fresh.addresses})
+
+    def unknown(self, topics: Sequence[bytes]) -> list[str]:
+        """Name the meters of these topics that are not registered, or not with this company."""
+        keys = self.meter_keys(topics)
+        if ABSENT not in keys:
+            return []
+        strange = {topic for topic, key in zip(topics, keys, strict=True) if key == ABSENT}
+        routes = [route for route in map(self.route, strange) if route.is_unknown]
+        return sorted({route.topic.meter_id for route in routes if route.topic is not None})
 
     def route(self, topic: bytes) -> Route:
         """Tell what a topic means."""
-        known = self._routes.get(topic)
+        known = self._routes.get(topic) or self._strange.get(topic)
         if known is None:
-            if len(self._routes) >= _MOST_ROUTES:
-                self._routes.clear()
-                self._telemetry.clear()
-            known = self._routes[topic] = self._look_up(topic.decode("utf-8", "backslashreplace"))
+            known = self._look_up(topic.decode("utf-8", "backslashreplace"))
+            if known.entry is None:
+                if len(self._strange) >= _MOST_STRANGE:
+                    self._strange.clear()
+                self._strange[topic] = known
+            else:
+                self._routes[topic] = known
             if known.entry is not None and known.topic is not None and known.topic.leaf == "telemetry":
                 self._telemetry[topic] = known.entry.meter_key
         return known

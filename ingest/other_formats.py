@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fleet.wire import Topic
-from ingest.admission import TimeWindow, admit_decoded
+from ingest.admission import Admitted, TimeWindow, admit_decoded, why_unexamined
 from ingest.batch import AssembledBatch, add_admitted
 from ingest.delivery import Messages
-from ingest.directory import Directory, Route
+from ingest.directory import Directory, DirectoryEntry, Route
 from ingest.formats import thingsboard
 from ingest.formats.sparkplug import SparkplugDecoder, SparkplugResult
 from ingest.formats.sparkplug_topic import NAMESPACE
-from ingest.refusals import Reason
+from ingest.refusals import Reason, Refusal, limited, unexamined
 from ingest.rules import Decoded, refuse
 from ingest.status import StatusChange
+
+_Found = tuple[DirectoryEntry | None, int, Admitted]
 
 _THINGSBOARD, _SPARKPLUG = thingsboard.TOPIC.encode(), f"{NAMESPACE}/".encode()
 
@@ -33,19 +35,53 @@ def take_others(
     sparkplug: SparkplugDecoder,
 ) -> None:
     """Add messages of other formats to a batch, in their order; a meter's company is the registry's."""
-    found = []
+    found: list[_Found] = []
     for at in rows:
         topic = messages.topics[at].decode("utf-8", "backslashreplace")
         payload, received_us = messages.payloads[at], messages.received_us[at]
-        if messages.topics[at] == _THINGSBOARD:
-            parts = thingsboard.decode(payload, received_us)
-        else:
-            parts = _sparkplug(batch, messages, at, directory, sparkplug)
-        for meter_id, decoded in parts:
-            route = _route(topic, meter_id, directory)
-            admitted = admit_decoded(_named(decoded, meter_id), payload, received_us, route, window)
-            found.append((route.entry, received_us, admitted))
+        why = why_unexamined(payload)
+        if why is None:
+            try:
+                parts = _decode(batch, messages, at, directory, sparkplug)
+                found += _admit(batch, parts, topic, payload, received_us, directory, window)
+            except Exception as error:  # noqa: BLE001 (whatever one sends, all others go on)
+                why = f"cannot be examined: {type(error).__name__}"
+        if why is not None:
+            batch.refusals.append(unexamined(topic, payload, received_us, why))
     add_admitted(batch, found)
+
+
+def _decode(
+    batch: AssembledBatch, messages: Messages, at: int, directory: Directory, sparkplug: SparkplugDecoder
+) -> list[tuple[str | None, Decoded]]:
+    if messages.topics[at] == _THINGSBOARD:
+        return thingsboard.decode(messages.payloads[at], messages.received_us[at])
+    return _sparkplug(batch, messages, at, directory, sparkplug)
+
+
+def _admit(
+    batch: AssembledBatch,
+    parts: Sequence[tuple[str | None, Decoded]],
+    topic: str,
+    payload: bytes,
+    received_us: int,
+    directory: Directory,
+    window: TimeWindow,
+) -> list[_Found]:
+    """Check what one message holds of each meter; it is kept once, whatever number of them is refused."""
+    found: list[_Found] = []
+    for meter_id, decoded in parts:
+        route = _route(topic, meter_id, directory)
+        admitted = admit_decoded(_named(decoded, meter_id), payload, received_us, route, window)
+        found.append((route.entry, received_us, admitted))
+    refused = [admitted.refusal for _, _, admitted in found if admitted.refusal is not None]
+    if refused:
+        reasons = limited([reason for refusal in refused for reason in refusal.reasons])
+        readings = sum(refusal.readings for refusal in refused)
+        batch.refusals.append(Refusal(topic, payload, received_us, readings, reasons))
+    for _, _, admitted in found:
+        admitted.refusal = None
+    return found
 
 
 def _sparkplug(

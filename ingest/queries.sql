@@ -1,6 +1,10 @@
 -- ingest_directory --
--- Lists what ingest has to know of every registered meter.
-SELECT meter_id, meter_key, company FROM meter
+-- Lists what ingest has to know of the meters that changed since a moment.
+SELECT meter_id, meter_key, company FROM meter WHERE updated_at >= %(since)s
+
+-- ingest_directory_of --
+-- Lists the same of some meters.
+SELECT meter_id, meter_key, company FROM meter WHERE meter_id = ANY(%(meter_ids)s)
 
 -- ingest_refusals_insert --
 -- Keeps refused messages whole, with every reason.

@@ -7,7 +7,7 @@ accept the same and refuse in the same words.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -16,7 +16,7 @@ import msgspec
 
 from fleet.times import to_us
 from fleet.wire import LARGEST_NUMBER, NUMBER_FIELDS, VALVES
-from ingest.refusals import Reason
+from ingest.refusals import MOST_REASONS, Reason
 
 _INT64_MAX = 2**63 - 1
 #: The largest whole number that every JSON reader keeps exact; far beyond any date.
@@ -72,12 +72,20 @@ class Decoded:
     #: Position in the array, and the reading; time in `times_us`.
     readings: list[tuple[int, WireReading]] = field(default_factory=list)
     times_us: list[int] = field(default_factory=list)
+    #: The first ones, and how many there are beside them.
     reasons: list[Reason] = field(default_factory=list)
+    more_reasons: int = 0
     #: Readings refused so far.
     refused: int = 0
     #: Position, time and claims of refused readings: what else is wrong with them others can tell.
     refused_claims: list[tuple[int, int | None, Claims]] = field(default_factory=list)
     unknown_fields: int = 0
+
+    def blame(self, reasons: Sequence[Reason]) -> None:
+        """Add reasons, as far as there is room for them."""
+        room = MOST_REASONS - len(self.reasons)
+        self.reasons += reasons[:room]
+        self.more_reasons += max(0, len(reasons) - room)
 
 
 def parse_time_us(ts: int | str) -> int | None:
@@ -114,7 +122,7 @@ def refuse(
 ) -> None:
     """Count one refusal with its reasons, (field, reason); `item` None means the whole message."""
     decoded.refused += 1
-    decoded.reasons += [Reason(item, name, reason) for name, reason in wrong]
+    decoded.blame([Reason(item, name, reason) for name, reason in wrong])
     if item is not None and fields is not None:
         _remember(decoded, item, fields)
 
@@ -160,7 +168,10 @@ def _is_counter(value: Any) -> bool:
 
 def quote(value: Any) -> str:
     """Show a value that is refused: ASCII, and not all of a long one."""
-    return ascii(value)[:_LONGEST_QUOTE]
+    try:
+        return ascii(value)[:_LONGEST_QUOTE]
+    except RecursionError:
+        return f"a {type(value).__name__} nested too deeply"
 
 
 def _number(value: Any) -> str | None:

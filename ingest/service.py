@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -34,9 +35,12 @@ _SQL = load_queries("ingest")
 #: Many readings to a commit make it cheap; more than this would make it slow to come.
 _MOST_MESSAGES = 16_000
 _WAIT_S = 0.2
-_DIRECTORY_S = 10.0
-#: An unknown meter makes the directory be read again at once, but no more often than this.
-_DIRECTORY_MISS_S = 1.0
+_DIRECTORY_US = 10_000_000
+#: A change of the registry is dated when its transaction begins, and seen when it ends; by another clock.
+_REGISTRY_OVERLAP_US = 3_600_000_000
+#: An unknown meter is looked up at once, but no more often than this, and not more of them together.
+_DIRECTORY_MISS_US = 1_000_000
+_MOST_UNKNOWN = 1000
 _BACKOFF_S = (0.2, 10.0)
 
 #: Where a test may break in, in the order in which they come; "copied" lies inside the transaction.
@@ -77,7 +81,7 @@ class IngestService:
             BatchWriter(database, failpoint), session, self._canary, clock_us=clock_us, failpoint=failpoint
         )
         self._directory = Directory()
-        self._directory_read_us = 0
+        self._directory_read_us = self._missed_us = 0
         started_at = to_datetime(clock_us())
         heartbeat = Heartbeat(database, session, self._canary, options.share, is_ours, started_at)
         self._housekeeping = Housekeeping(database, session, self._canary, heartbeat, options.max_age_days)
@@ -149,17 +153,23 @@ class IngestService:
             raise SessionLostError(msg)
 
     def _refresh_directory(self, messages: Messages, now_us: int) -> None:
-        age_s = (now_us - self._directory_read_us) / 1e6
-        missed = age_s > _DIRECTORY_MISS_S and any(
-            self._directory.route(topic).is_unknown for topic in set(messages.topics)
-        )
-        if missed or age_s > _DIRECTORY_S or age_s < 0:
-            with self._database.transaction() as transaction:
-                rows = transaction.rows(_SQL["ingest_directory"])
-            self._directory = self._directory.updated(
-                (row["meter_id"], row["meter_key"], row["company"]) for row in rows
-            )
+        """Learn what changed in the registry, now and then, and of meters that are unknown at once."""
+        if not 0 <= now_us - self._directory_read_us < _DIRECTORY_US:
+            since = max(0, self._directory_read_us - _REGISTRY_OVERLAP_US) if self._directory.entries else 0
+            self._read_directory("ingest_directory", {"since": to_datetime(since)})
             self._directory_read_us = now_us
+        if not 0 <= now_us - self._missed_us < _DIRECTORY_MISS_US:
+            unknown = self._directory.unknown(messages.topics)[:_MOST_UNKNOWN]
+            if unknown:
+                self._read_directory("ingest_directory_of", {"meter_ids": unknown})
+                self._missed_us = now_us
+
+    def _read_directory(self, query: str, named: dict[str, Any]) -> None:
+        with self._database.transaction() as transaction:
+            rows = transaction.rows(_SQL[query], named)
+        self._directory = self._directory.updated(
+            (row["meter_id"], row["meter_key"], row["company"]) for row in rows
+        )
 
     def _keep_house(self) -> None:
         self._housekeeping.tick(self._clock_us(), self.figures, self._directory.addresses)

@@ -31,8 +31,8 @@ _log = structlog.get_logger(__name__)
 _RECEIVE_MAXIMUM = 65535
 _KEEPALIVE_S = 30
 _RECONNECT_MIN_S, _RECONNECT_MAX_S = 1, 30
-#: More than this is left in the socket, so that large messages cannot fill the memory.
-_MOST_WAITING_BYTES = 3 * 1024 * 1024
+#: More than this is left in the socket, so that nothing can fill the memory.
+_MOST_WAITING_BYTES = 8 * 1024 * 1024
 #: Nor does one batch take more, for what is decoded is many times as large.
 _MOST_TAKEN_BYTES = 2 * 1024 * 1024
 
@@ -62,7 +62,7 @@ class MqttSession:
         if bulk is None and not self._bulk:
             _log.warning("messages are read one by one: this paho has other insides than known")
         self._protocol = MQTTProtocolVersion.MQTTv5 if v5 else MQTTProtocolVersion.MQTTv311
-        self._queue: queue.SimpleQueue[tuple[Delivery, int]] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Delivery] = queue.SimpleQueue()
         #: Two counters each, because each belongs to one thread.
         self._delivered = self._delivered_bytes = self._taken = self._taken_bytes = 0
         self._lock = threading.Lock()
@@ -120,16 +120,16 @@ class MqttSession:
         deliveries: list[Delivery] = []
         count = size_bytes = 0
         with suppress(queue.Empty):
-            delivery, delivery_bytes = self._queue.get(timeout=timeout_s)
+            delivery = self._queue.get(timeout=timeout_s)
             while True:
                 deliveries.append(delivery)
                 count += len(delivery)
-                size_bytes += delivery_bytes
+                size_bytes += delivery.payload_bytes
                 if count >= most or size_bytes >= _MOST_TAKEN_BYTES:
                     break
-                delivery, delivery_bytes = self._queue.get_nowait()
+                delivery = self._queue.get_nowait()
         self._taken += count
-        self._taken_bytes += size_bytes
+        self._taken_bytes += sum(delivery.held_bytes for delivery in deliveries)
         return deliveries
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> int:
@@ -232,10 +232,9 @@ class MqttSession:
 
     def _deliver(self, topics: list[bytes], payloads: list[bytes], packet_ids: list[int]) -> None:
         delivery = Delivery(self._epoch, time.time_ns() // 1000, topics, payloads, packet_ids)
-        size_bytes = sum(map(len, payloads))
         self._delivered += len(delivery)
-        self._delivered_bytes += size_bytes
-        self._queue.put((delivery, size_bytes))
+        self._delivered_bytes += delivery.held_bytes
+        self._queue.put(delivery)
 
     def _is_full(self) -> bool:
         return self._delivered_bytes - self._taken_bytes > _MOST_WAITING_BYTES

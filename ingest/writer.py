@@ -165,15 +165,19 @@ def _insert_refusals(transaction: Transaction, refusals: Sequence[Refusal]) -> N
 
 
 def _refusal_row(refusal: Refusal) -> dict[str, Any]:
-    reasons = [asdict(reason) for reason in refusal.reasons]
+    reasons = [{**asdict(reason), "reason": _storable(reason.reason)} for reason in refusal.reasons]
     return {
         "received_at": to_datetime(refusal.received_us),
-        # PostgreSQL's text and jsonb cannot hold NUL.
-        "topic": refusal.topic.replace("\0", "\\0"),
+        "topic": _storable(refusal.topic),
         "payload": refusal.payload,
         "readings": refusal.readings,
-        "reasons": json.dumps(reasons).replace("\\u0000", "\\\\0"),
+        "reasons": json.dumps(reasons),
     }
+
+
+def _storable(text: str) -> str:
+    """Write out what PostgreSQL's text and jsonb cannot hold: NUL, and half a character."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")
 
 
 def _upsert_status(transaction: Transaction, changes: Sequence[StatusChange]) -> None:

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 import psycopg2
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+#: Class of SQLSTATE.
+_PROGRAM_LIMIT = "54"
+
 
 class StorageError(Exception):
     """The database refused or failed."""
@@ -56,7 +59,9 @@ def translate_errors() -> Iterator[None]:
     except (psycopg2.errors.SerializationFailure, psycopg2.errors.DeadlockDetected) as error:
         raise SerializationError(_first_line(error)) from error
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-        raise DatabaseUnavailableError(_first_line(error)) from error
+        # A program limit is an operational error to the driver, but no waiting will ever help.
+        limit = (error.pgcode or "").startswith(_PROGRAM_LIMIT)
+        raise (RejectedDataError if limit else DatabaseUnavailableError)(_first_line(error)) from error
     except (psycopg2.errors.UndefinedTable, psycopg2.errors.UndefinedColumn) as error:
         raise NotMigratedError(_first_line(error)) from error
     except PoolTimeoutError as error:

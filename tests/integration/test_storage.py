@@ -10,7 +10,13 @@ import pytest
 
 from fleet.readings import ReadingBatch
 from storage.database import Database
-from storage.exceptions import DatabaseUnavailableError, MigrationError, StorageError, UniqueViolationError
+from storage.exceptions import (
+    DatabaseUnavailableError,
+    MigrationError,
+    RejectedDataError,
+    StorageError,
+    UniqueViolationError,
+)
 from storage.migrate import Layout, is_migrated, migrate, migrations
 from storage.named_sql import load_queries
 from storage.partitions import ensure_partitions
@@ -286,3 +292,8 @@ def test_a_violated_key_names_its_constraint(database: Database) -> None:
     with pytest.raises(UniqueViolationError) as caught:
         insert_twice()
     assert caught.value.constraint_name == "company_pkey"
+
+
+def test_what_is_beyond_the_servers_limits_is_no_matter_of_waiting(database: Database) -> None:
+    with pytest.raises(RejectedDataError, match="too large"), database.transaction() as transaction:
+        transaction.row("SELECT repeat('ab', 1000000000)")

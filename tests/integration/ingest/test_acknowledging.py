@@ -395,3 +395,16 @@ def test_ingest_ends_when_another_process_took_its_name(database: Database) -> N
     service = IngestService(database, SessionLog(database), IngestOptions(), is_ours=lambda: False)  # type: ignore[arg-type]
     with pytest.raises(IdentityLostError, match="took over"):
         service.run(threading.Event())
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "most"), [(b"t", b"", 45_000), (b"t" * 60_000, b"", 150), (b"t", b"x" * 10_000, 900)]
+)
+def test_whatever_waits_in_memory_is_bounded(topic: bytes, payload: bytes, most: int) -> None:
+    session = MqttSession("mqtt://127.0.0.1:9", "x")
+    while not session._is_full():
+        assert session.backlog <= most
+        session._deliver([topic] * 50, [payload] * 50, [0] * 50)
+    while session.take(1000, 0):
+        pass
+    assert not session._is_full()

@@ -115,3 +115,37 @@ def test_a_batch_that_is_not_committed_is_decoded_again_from_where_it_began(
     service.handle(data)
     assert [flow for _, flow, _ in _stored(database)] == [2.0, 2.0, 3.0]
     assert service._session.sent == []
+
+
+@pytest.mark.parametrize("value", ["\\u0000", "\0", "\ud800", "\\ud800"])
+def test_no_value_makes_a_refusal_that_cannot_be_stored(
+    value: str, service: IngestService, database: Database
+) -> None:
+    readings = [{"ts": NOW_MS + at, "seq": at, "boot": 1, "flow": 1.0} for at in (1, 2, 3)]
+    readings[1]["flow"] = value
+    service.handle([_deliver("gas/v1/north/M1/telemetry", json.dumps(readings).encode())])
+    gateway = json.dumps({value: [{"flow": 1}]}).encode()
+    service.handle([_deliver("v1/gateway/telemetry", gateway)])
+    assert len(_stored(database)) == 2
+    assert [(item, field) for item, field, _ in _refused(database)] == [(1, "flow"), (None, "meter")]
+    with database.transaction() as transaction:
+        assert transaction.rows("SELECT * FROM sequence_gap") == []
+
+
+def test_a_meter_registered_a_moment_ago_is_known(
+    service: IngestService, database: Database, make_meter: Callable[..., Meter]
+) -> None:
+    def send() -> None:
+        reading = json.dumps({"ts": NOW_MS + len(_stored(database)), "flow": 1.0}).encode()
+        service.handle([_deliver("gas/v1/south/M7/telemetry", reading)])
+
+    send()
+    assert _stored(database) == []
+    with database.transaction() as transaction:
+        upsert_meters(transaction, [make_meter("M7", company="north")])
+    send()
+    assert _stored(database) == []
+    with database.transaction() as transaction:
+        upsert_meters(transaction, [make_meter("M7", company="south")])
+    send()
+    assert [row[0] for row in _stored(database)] == ["M7"]

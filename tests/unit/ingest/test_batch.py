@@ -13,6 +13,7 @@ from ingest.batch import AssembledBatch
 from ingest.batch import assemble as assemble_columns
 from ingest.delivery import Messages
 from ingest.directory import Directory
+from ingest.refusals import MOST_PAYLOAD_BYTES
 
 NOW_US = 1_795_147_200_000_000
 DIRECTORY = Directory.of([("M1", 11, "north"), ("M2", 12, "south")])
@@ -135,3 +136,50 @@ def test_readings_keep_their_meter_whatever_stands_around_them() -> None:
     assert list(found) == expected
     assert {r.topic.split("/")[3][0] for r in batch.refusals if r.reasons[0].field == "meter"} == {"X"}
     assert len(batch.refusals) == 160
+
+
+def test_a_message_too_large_is_refused_whole_and_its_neighbours_are_taken() -> None:
+    large = json.dumps([_reading()] * 30_000).encode()
+    assert len(large) > MOST_PAYLOAD_BYTES
+    batch = assemble([_message(_reading()), _message(large), _message(_reading())], DIRECTORY, WINDOW)
+    assert len(batch.readings) == 2
+    (refusal,) = batch.refusals
+    assert refusal.payload == large
+    assert "more than 1048576" in refusal.reasons[0].reason
+
+
+def test_a_large_array_of_nonsense_is_counted_and_not_explained_item_by_item() -> None:
+    batch = assemble([_message([0] * 1000)], DIRECTORY, WINDOW)
+    (refusal,) = batch.refusals
+    assert refusal.readings == 1000
+    assert [r.item for r in refusal.reasons] == [*range(100), None]
+    assert refusal.reasons[-1].reason == "and more reasons"
+
+
+def test_what_nobody_foresaw_in_one_message_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_payload: bytes) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("ingest.admission.decode", fail)
+    batch = assemble([_message(_reading()), _message(b"no json")], DIRECTORY, WINDOW)
+    assert len(batch.readings) == 1
+    assert [r.reasons[0].reason for r in batch.refusals] == ["cannot be examined: ZeroDivisionError"]
+
+
+def test_the_directory_names_whom_it_does_not_know_and_learns() -> None:
+    topics = [f"gas/v1/north/{meter}/telemetry".encode() for meter in ("M1", "M9", "M8", "M9")]
+    other = [b"gas/v1/north/M2/telemetry", b"spBv1.0/x/NDATA/y", b"gas/v1/north/M1/status"]
+    assert DIRECTORY.unknown([*topics, *other]) == ["M2", "M8", "M9"]
+    assert DIRECTORY.updated([("M1", 11, "north")]) is DIRECTORY
+    learnt = DIRECTORY.updated([("M9", 19, "north"), ("M2", 12, "north")])
+    assert learnt.unknown([*topics, *other]) == ["M8"]
+    assert learnt.meter_keys(topics) == [11, 19, ABSENT, 19]
+    assert learnt.addresses == {11: ("north", "M1"), 12: ("north", "M2"), 19: ("north", "M9")}
+
+
+def test_strange_topics_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.directory._MOST_STRANGE", 10)
+    directory = Directory.of([("M1", 11, "north")])
+    directory.meter_keys([b"gas/v1/north/M1/telemetry", *(b"x%d" % number for number in range(95))])
+    assert len(directory._strange) <= 10
+    assert directory.meter_keys([b"gas/v1/north/M1/telemetry"]) == [11]

@@ -124,3 +124,11 @@ def test_every_reading_of_any_json_is_taken_or_refused(value: object) -> None:
     items = len(value) if isinstance(value, list) and value else 1
     assert len(decoded.readings) + decoded.refused == items
     assert all(reason.field and reason.reason for reason in decoded.reasons)
+
+
+def test_no_depth_of_nesting_is_too_much() -> None:
+    """Between what can be read and what cannot lie depths that can be read and not be shown."""
+    for depth in range(600, 1100):
+        decoded = decode(b'{"ts":' + b'{"a":' * depth + b"1" + b"}" * depth + b"}")
+        assert decoded.refused == 1
+        assert {reason.field for reason in decoded.reasons} <= {"ts", "payload"}
