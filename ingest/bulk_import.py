@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fleet.times import to_us
+from fleet.times import to_datetime, to_us
 from fleet.wire import CLOCK_AHEAD_US
 from ingest.directory import DirectoryEntry
 from ingest.dirty_work import leave_dirty_work
@@ -87,7 +87,7 @@ class FileImport:
         self._months: set[MonthPartition] = set()
         with database.transaction() as transaction:
             self.progress = begin(transaction, identity, source.path.name, clock())
-            rows = transaction.rows(_SQL["ingest_directory"])
+            rows = transaction.rows(_SQL["ingest_directory"], {"since": to_datetime(0)})
         self._directory = {row["meter_id"]: DirectoryEntry(row["meter_key"], row["company"]) for row in rows}
 
     def chunks(
@@ -141,7 +141,8 @@ class FileImport:
                 self.progress,
                 through_line=chunk.through_line,
                 inserted=written.inserted,
-                duplicates=written.duplicates + written.conflicts,
+                duplicates=written.duplicates,
+                conflicts=written.conflicts,
                 refused=admitted.refused_rows,
             )
             advance(transaction, self._id, self.progress, after, now)

@@ -35,14 +35,16 @@ class ImportProgress:
     #: Last committed line of a CSV, or row of a Parquet file.
     through_line: int = 0
     inserted: int = 0
-    #: Rows whose meter, time and seq were known.
+    #: Rows that were known before.
     duplicates: int = 0
+    #: Rows whose meter, time and seq were taken by other content; kept in `reading_conflict`.
+    conflicts: int = 0
     refused: int = 0
 
     @property
     def rows(self) -> int:
         """How many rows these are."""
-        return self.inserted + self.duplicates + self.refused
+        return self.inserted + self.duplicates + self.conflicts + self.refused
 
 
 def identify(
@@ -78,6 +80,7 @@ def advance(
     change = {
         "inserted": after.inserted - before.inserted,
         "duplicates": after.duplicates - before.duplicates,
+        "conflicts": after.conflicts - before.conflicts,
         "refused": after.refused - before.refused,
         "before": before.through_line,
         "through_line": after.through_line,

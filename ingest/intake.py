@@ -46,6 +46,8 @@ def begin(messages: Messages, directory: Directory, window: TimeWindow, canary_t
     apart = {*others, *canaries}
     status = [at for at in rest if at not in apart and messages.topics[at].endswith(_STATUS)]
     apart.update(status)
+    # An empty one says that a retained status was cleared, and nothing of the meter.
+    status = [at for at in status if messages.payloads[at]]
     native = messages.take([at for at in range(len(messages)) if at not in apart]) if apart else messages
     batch = assemble(native, directory, window)
     batch.encoded = encode_readings(batch.readings)

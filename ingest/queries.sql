@@ -108,7 +108,7 @@ SET started_at = excluded.started_at, beat_at = excluded.beat_at, figures = excl
 -- Starts a finished import over: what it stored is known, what it refused may be taken now.
 UPDATE import_progress
 SET started_at = %(now)s, updated_at = %(now)s, finished_at = NULL,
-    through_line = 0, inserted = 0, duplicates = 0, refused = 0
+    through_line = 0, inserted = 0, duplicates = 0, conflicts = 0, refused = 0
 WHERE file_digest = %(file_digest)s AND map_digest = %(map_digest)s AND finished_at IS NOT NULL
 
 -- import_begin --
@@ -119,14 +119,14 @@ ON CONFLICT DO NOTHING
 
 -- import_load --
 -- Reads how far an import is committed.
-SELECT started_at, through_line, inserted, duplicates, refused FROM import_progress
+SELECT started_at, through_line, inserted, duplicates, conflicts, refused FROM import_progress
 WHERE file_digest = %(file_digest)s AND map_digest = %(map_digest)s
 
 -- import_advance --
 -- Notes a chunk, unless another process has gone on from the same line.
 UPDATE import_progress
 SET updated_at = %(now)s, through_line = %(through_line)s, inserted = inserted + %(inserted)s,
-    duplicates = duplicates + %(duplicates)s, refused = refused + %(refused)s
+    duplicates = duplicates + %(duplicates)s, conflicts = conflicts + %(conflicts)s, refused = refused + %(refused)s
 WHERE file_digest = %(file_digest)s AND map_digest = %(map_digest)s
     AND through_line = %(before)s AND finished_at IS NULL
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 #: A larger message is refused without being taken apart, which takes many times its size in memory.
-MOST_PAYLOAD_BYTES = 1024 * 1024
+MOST_PAYLOAD_BYTES = 4 * 1024 * 1024
 #: Kept for each refusal; a large array of nonsense has as many as it has items.
 MOST_REASONS = 100
 

@@ -7,6 +7,7 @@ exception there would kill the thread while the connection still looks alive.
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -228,7 +229,11 @@ class MqttSession:
             _log.error("the broker does not let ingest read these topics", topics=refused)
 
     def _on_connect_fail(self, _client: object, _userdata: object) -> None:
-        _log.warning("broker cannot be reached, trying again", host=self._url.hostname, port=self._url.port)
+        # paho calls this while it handles the error, and does not say which.
+        why = str(sys.exception() or "no answer")
+        _log.warning(
+            "broker cannot be reached, trying again", host=self._url.hostname, port=self._url.port, error=why
+        )
 
     def _deliver(self, topics: list[bytes], payloads: list[bytes], packet_ids: list[int]) -> None:
         delivery = Delivery(self._epoch, time.time_ns() // 1000, topics, payloads, packet_ids)

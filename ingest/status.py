@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -32,6 +33,8 @@ class StatusChange:
     changed_us: int
 
 
+#: How the decoder says which field was wrong.
+_FIELD = re.compile(r"\$\.(\w+)")
 _DECODER = msgspec.json.Decoder(WireStatus)
 
 
@@ -40,6 +43,7 @@ def decode_status(payload: bytes) -> WireStatus | Reason:
     try:
         found = _DECODER.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        return Reason(None, "payload", ascii(str(error))[1:-1][:_LONGEST_REASON])
+        where = _FIELD.search(str(error))
+        return Reason(None, where[1] if where else "payload", ascii(str(error))[1:-1][:_LONGEST_REASON])
     # PostgreSQL's text cannot hold it.
     return Reason(None, "firmware", "holds a NUL") if "\0" in (found.firmware or "") else found

@@ -70,7 +70,7 @@ COPY reading_stage ({columns}) FROM STDIN (FORMAT binary)
 WITH fresh AS (
     INSERT INTO reading ({columns})
     SELECT DISTINCT ON (meter_key, device_time, seq) {columns} FROM reading_stage
-    ORDER BY meter_key, device_time, seq
+    ORDER BY meter_key, device_time, seq, ctid
     ON CONFLICT DO NOTHING
     RETURNING meter_key, device_time
 ), meter AS (

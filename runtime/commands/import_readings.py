@@ -47,7 +47,9 @@ def run_import(
 def summary(name: str, done: ImportProgress) -> str:
     """Say what became of a file's rows."""
     outcome = f"{done.inserted} stored" if done.inserted else "nothing new"
-    return f"{name}: {done.rows} rows, {outcome}, {done.duplicates} known before, {done.refused} refused"
+    conflicts = f"{done.conflicts} known with other content, " if done.conflicts else ""
+    known = f"{done.duplicates} known before, {conflicts}"
+    return f"{name}: {done.rows} rows, {outcome}, {known}{done.refused} refused"
 
 
 def _check_options(path: Path, tz: str | None, refusals: Path | None) -> None:

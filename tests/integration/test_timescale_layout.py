@@ -56,6 +56,7 @@ def test_telemetry_becomes_a_hypertable_with_columnstore_and_retention(timescale
         "0004_import",
         "0005_subscription",
         "0006_heartbeat_instance",
+        "0007_import_conflicts",
     ]
     with timescale.transaction() as transaction:
         (table,) = transaction.rows(

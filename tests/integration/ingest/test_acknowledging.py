@@ -408,3 +408,23 @@ def test_whatever_waits_in_memory_is_bounded(topic: bytes, payload: bytes, most:
     while session.take(1000, 0):
         pass
     assert not session._is_full()
+
+
+def test_a_status_names_the_field_that_is_wrong_and_a_cleared_one_says_nothing(
+    service: IngestService, database: Database
+) -> None:
+    payloads = [b"", b'{"online":"ja"}', b'{"online":true,"boot":-1}', b"no json"]
+    service.handle([Delivery(1, NOW_US, [b"gas/v1/north/M1/status"] * 4, payloads, [1, 2, 3, 4])])
+    with database.transaction() as transaction:
+        rows = transaction.rows("SELECT reasons FROM refusal ORDER BY refusal_id")
+    assert [row["reasons"][0]["field"] for row in rows] == ["online", "boot", "payload"]
+
+
+def test_why_the_broker_cannot_be_reached_is_said() -> None:
+    session = MqttSession("mqtts://127.0.0.1:9", "x")
+    with capture_logs() as said:
+        try:
+            int("no number")
+        except ValueError:
+            session._on_connect_fail(None, None)
+    assert "no number" in said[0]["error"]

@@ -139,13 +139,13 @@ def test_readings_keep_their_meter_whatever_stands_around_them() -> None:
 
 
 def test_a_message_too_large_is_refused_whole_and_its_neighbours_are_taken() -> None:
-    large = json.dumps([_reading()] * 30_000).encode()
+    large = json.dumps([_reading()] * 120_000).encode()
     assert len(large) > MOST_PAYLOAD_BYTES
     batch = assemble([_message(_reading()), _message(large), _message(_reading())], DIRECTORY, WINDOW)
     assert len(batch.readings) == 2
     (refusal,) = batch.refusals
     assert refusal.payload == large
-    assert "more than 1048576" in refusal.reasons[0].reason
+    assert "more than 4194304" in refusal.reasons[0].reason
 
 
 def test_a_large_array_of_nonsense_is_counted_and_not_explained_item_by_item() -> None:

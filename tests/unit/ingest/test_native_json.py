@@ -132,3 +132,12 @@ def test_no_depth_of_nesting_is_too_much() -> None:
         decoded = decode(b'{"ts":' + b'{"a":' * depth + b"1" + b"}" * depth + b"}")
         assert decoded.refused == 1
         assert {reason.field for reason in decoded.reasons} <= {"ts", "payload"}
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_a_number_of_thousands_of_digits_takes_no_neighbour_along(sign: str) -> None:
+    giant = sign + "9" * 5000
+    payload = f'[{{"ts":0,"flow":1}},{{"ts":0,"flow":{giant}}},{{"ts":0,"flow":2,"odd":{giant}}}]'.encode()
+    decoded = decode(payload)
+    assert [item for item, _ in decoded.readings] == [0, 2]
+    assert [(reason.item, reason.field) for reason in decoded.reasons] == [(1, "flow")]
