@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -289,6 +291,19 @@ def test_a_database_that_only_reads_for_a_while_is_tried_again(
     service._persist(lambda: service.handle([_message(2)]), Impatient())
     assert refused == ["waited"]
     assert service.figures["readings"] == 2
+
+
+def test_a_hole_that_an_operator_gives_up_holds_nothing_back(
+    service: IngestService, database: Database
+) -> None:
+    service.handle([_message(500)])
+    assert service._session.said == []
+    page = (Path(__file__).parents[3] / "docs" / "operation.md").read_text("utf-8")
+    (statement,) = re.findall(r"`(DELETE FROM sequence_gap .*?)`", page)
+    with database.transaction() as transaction:
+        assert transaction.execute(statement.replace("boot = 7", "boot = 1")) == 1
+    service.handle([_message(501)])
+    assert service._session.said == [_confirmed(501)]
 
 
 def test_progress_survives_a_restart(service: IngestService, database: Database) -> None:
