@@ -44,12 +44,13 @@ def births(metrics: Iterable[Metric]) -> Births:
     )
 
 
-def to_readings(metrics: Iterable[Metric], born: Births | None, missing: str) -> tuple[Decoded, bool]:
+def to_readings(metrics: Iterable[Metric], known: Births | str) -> tuple[Decoded, bool]:
     """Put the metrics of one device together, a reading for each moment; `Reason.item` counts moments.
 
-    `born` is the device's birth certificate, None where there is none to be trusted. `missing` is
-    why an alias that is not found there is not known. Gives also whether all aliases were found.
+    `known` is the device's birth certificate, or why there is none to be trusted. Gives also whether
+    all aliases were found.
     """
+    born, missing = (known, "it is in no birth") if isinstance(known, Births) else (None, known)
     decoded, resolved = Decoded(), True
     moments: dict[int | None, _Moment] = {}
     for metric in metrics:
