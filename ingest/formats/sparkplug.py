@@ -24,9 +24,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ingest.formats.sparkplug_payload import Payload, parse, rebirth_command
+from ingest.formats.sparkplug_edges import Edges
+from ingest.formats.sparkplug_payload import Payload, parse
 from ingest.formats.sparkplug_readings import Births, births, to_readings
-from ingest.formats.sparkplug_result import RebirthRequest, SparkplugResult
+from ingest.formats.sparkplug_rebirths import Rebirths
+from ingest.formats.sparkplug_result import SparkplugResult
 from ingest.formats.sparkplug_seen import Seen, fingerprint
 from ingest.formats.sparkplug_state import (
     NODE,
@@ -40,16 +42,13 @@ from ingest.formats.sparkplug_state import (
 )
 from ingest.formats.sparkplug_topic import NAMESPACE, SparkplugTopic, is_ignored, parse_topic
 
-#: An edge node is asked for its births at most so often.
-REBIRTH_INTERVAL_US = 10_000_000
-
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A decoder's state at a moment; good for any number of `restore`."""
 
-    edges: dict[tuple[str, str], Edge]
-    asked_us: dict[tuple[str, str], int]
+    edges: Edges
+    rebirths: Rebirths
     seen: Seen
     lives: int
 
@@ -83,19 +82,18 @@ class SparkplugDecoder:
     """Decodes the messages of any number of edge nodes."""
 
     def __init__(self) -> None:
-        self._edges: dict[tuple[str, str], Edge] = {}
-        self._asked_us: dict[tuple[str, str], int] = {}
+        self._edges = Edges()
+        self._rebirths = Rebirths()
         self._seen = Seen()
         self._lives = 0
-        self._swept_us = 0
 
     def snapshot(self) -> Snapshot:
         """Keep the state; costs a reference for each edge node and each message remembered."""
-        return Snapshot(dict(self._edges), dict(self._asked_us), self._seen.copy(), self._lives)
+        return Snapshot(self._edges.copy(), self._rebirths.copy(), self._seen.copy(), self._lives)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a state kept."""
-        self._edges, self._asked_us = dict(snapshot.edges), dict(snapshot.asked_us)
+        self._edges, self._rebirths = snapshot.edges.copy(), snapshot.rebirths.copy()
         self._seen, self._lives = snapshot.seen.copy(), snapshot.lives
 
     def decode(self, topic: str, payload: bytes, received_us: int) -> SparkplugResult:
@@ -125,7 +123,7 @@ class SparkplugDecoder:
         known = births(metrics)
         before = self._edges.get(at.edge_key)
         if before is None or not self._lives_by(before, message):
-            edge = self._edges[at.edge_key] = self._begin(message, before, known)
+            edge = self._begin(message, before, known)
             if before is not None and before.alive:
                 # Of a session that ended without a word, the devices are gone with it.
                 gone = [name for name in online_devices(before) if name not in edge.devices]
@@ -151,8 +149,11 @@ class SparkplugDecoder:
             life = self._lives
         else:
             life = before.life
-        self._seen.note(fingerprint(life, message.topic, message.raw), known)
-        return born(before, life, message.payload, Device(known, online=True))
+        # Births explain themselves.
+        self._seen.note(fingerprint(life, message.topic, message.raw), "")
+        edge = born(before, life, message.payload, Device(known, online=True))
+        self._edges.put(message.at.edge_key, edge)
+        return edge
 
     def _node_death(self, message: _Message, result: SparkplugResult) -> None:
         at, bd_seq = message.at, message.payload.birth_death_number()
@@ -163,7 +164,7 @@ class SparkplugDecoder:
             result.say([at.edge], online=False)
         elif edge.bd_seq in (None, bd_seq):
             # Another number is the will of an earlier session, come late: the edge node is back.
-            self._edges[at.edge_key] = replace(edge, alive=False)
+            self._edges.put(at.edge_key, replace(edge, alive=False))
             result.say([at.edge, *online_devices(edge)], online=False)
 
     def _device_birth(self, message: _Message, result: SparkplugResult) -> None:
@@ -173,7 +174,7 @@ class SparkplugDecoder:
         if not followed.again:
             if followed.edge is not None:
                 device = Device(known, online=True)
-                self._edges[at.edge_key] = with_device(followed.edge, at.meter_id, device)
+                self._edges.put(at.edge_key, with_device(followed.edge, at.meter_id, device))
             result.say([at.meter_id], online=True)
         decoded, _ = to_readings(metrics, known)
         result.put(at.meter_id, decoded)
@@ -185,7 +186,7 @@ class SparkplugDecoder:
         edge = followed.edge
         device = None if edge is None else edge.devices.get(at.meter_id)
         if edge is not None and device is not None:
-            self._edges[at.edge_key] = with_device(edge, at.meter_id, replace(device, online=False))
+            self._edges.put(at.edge_key, with_device(edge, at.meter_id, replace(device, online=False)))
         result.say([at.meter_id], online=False)
 
     def _data(self, message: _Message, result: SparkplugResult) -> None:
@@ -209,7 +210,8 @@ class SparkplugDecoder:
         # Without a time, the one expected may have the bytes of an earlier one by chance.
         if recalled is not None and (message.payload.dated or seq != edge.next_seq):
             return _Followed(edge, again=True, known=recalled)
-        edge = self._edges[message.at.edge_key] = follow(edge, seq)
+        edge = follow(edge, seq)
+        self._edges.put(message.at.edge_key, edge)
         known = trusted(edge, message.device_key)
         self._seen.note(print_, known)
         if not (edge.in_step and edge.alive):
@@ -217,19 +219,4 @@ class SparkplugDecoder:
         return _Followed(edge, again=False, known=known)
 
     def _ask(self, message: _Message, result: SparkplugResult) -> None:
-        key, now_us = message.at.edge_key, message.received_us
-        asked_us = self._asked_us.get(key)
-        # A clock that was put back must not silence it.
-        if asked_us is not None and 0 <= now_us - asked_us < REBIRTH_INTERVAL_US:
-            return
-        if not 0 <= now_us - self._swept_us < REBIRTH_INTERVAL_US:
-            # Who was asked long ago may be asked again; so invented edge nodes fill no memory.
-            recent = now_us - REBIRTH_INTERVAL_US
-            self._asked_us = {k: us for k, us in self._asked_us.items() if recent < us <= now_us}
-            self._swept_us = now_us
-        self._asked_us[key] = now_us
-        result.rebirths.append(RebirthRequest(message.at.command_topic, rebirth_command(now_us)))
-
-
-def _trusted(message: _Message, edge: Edge | None) -> Births | str:
-    return trusted(edge, NODE if message.at.device is None else message.at.device)
+        result.rebirths += self._rebirths.ask(message.at, message.received_us)

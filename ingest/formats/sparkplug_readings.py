@@ -13,6 +13,8 @@ from ingest.rules import MEASUREMENTS, RULES, Decoded, quote, take
 _CONTROL = ("bdSeq", "Node Control/", "Device Control/")
 #: `ts` is no metric: each metric has its own time.
 _FIELDS = frozenset(RULES) - {"ts"}
+#: What an entry of a mapping takes with what belongs to it, about, but for its text.
+ENTRY_BYTES = 75
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,11 @@ class Births:
 
     names: Mapping[int, str]
     datatypes: Mapping[str, int]
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that it takes, about."""
+        return sum(ENTRY_BYTES + len(name) for name in (*self.names.values(), *self.datatypes))
 
 
 @dataclass(slots=True)

@@ -9,8 +9,8 @@ from ingest.formats.sparkplug_readings import Births
 
 #: A broker delivers again at most what fits into the window of MQTT 5 and 3, of whichever edge nodes.
 WINDOW_MESSAGES = 65_535
-#: Births that explain messages are kept as long as those, but of metrics no more than this.
-_MOST_METRICS = 250_000
+#: Births that explain messages are kept as long as those, but no more than these, and as many once more.
+_MOST_BYTES = 32_000_000
 
 
 def fingerprint(life: int, topic: str, payload: bytes) -> int:
@@ -26,13 +26,13 @@ class Seen:
     _recent: dict[int, Births | str] = field(default_factory=dict)
     #: Those before, forgotten all at once; never changed, so that copies share it.
     _older: Mapping[int, Births | str] = field(default_factory=dict)
-    #: Which births `_recent` keeps alive, by identity, and how many metrics they have.
+    #: Which births `_recent` keeps alive, by identity, and how big they are.
     _kept: set[int] = field(default_factory=set)
-    _metrics: int = 0
+    _kept_bytes: int = 0
 
     def copy(self) -> Seen:
         """Give one that stays as this one is now."""
-        return Seen(dict(self._recent), self._older, set(self._kept), self._metrics)
+        return Seen(dict(self._recent), self._older, set(self._kept), self._kept_bytes)
 
     def recall(self, print_: int) -> Births | str | None:
         """Give what explained a message; None where the message was not seen."""
@@ -41,9 +41,9 @@ class Seen:
 
     def note(self, print_: int, known: Births | str) -> None:
         """Remember a message, and what explains it or why nothing does."""
-        if len(self._recent) >= WINDOW_MESSAGES or self._metrics > _MOST_METRICS:
-            self._older, self._recent, self._kept, self._metrics = self._recent, {}, set(), 0
+        if len(self._recent) >= WINDOW_MESSAGES or self._kept_bytes > _MOST_BYTES:
+            self._older, self._recent, self._kept, self._kept_bytes = self._recent, {}, set(), 0
         self._recent[print_] = known
         if isinstance(known, Births) and id(known) not in self._kept:
             self._kept.add(id(known))
-            self._metrics += len(known.names) + len(known.datatypes)
+            self._kept_bytes += known.size_bytes

@@ -6,12 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ingest.formats.sparkplug_payload import Payload
-from ingest.formats.sparkplug_readings import Births
+from ingest.formats.sparkplug_readings import ENTRY_BYTES, Births
 
 #: Sequence numbers run from 0 to 255, over all messages of an edge node together.
 _NUMBERS = 256
 #: Where the metrics of the edge node itself are kept, among its devices; no device is called so.
 NODE = ""
+#: More of one edge node are not remembered: anybody may invent devices.
+MOST_DEVICES = 5_000
+MOST_EDGE_BYTES = 32_000_000
+#: What an edge node takes without its devices, about.
+_EDGE_BYTES = 800
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,11 @@ class Device:
     #: None where the device was there before the edge node's last birth, and has had none since.
     births: Births | None
     online: bool
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that it takes, about."""
+        return ENTRY_BYTES + (0 if self.births is None else self.births.size_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,8 @@ class Edge:
     devices: Mapping[str, Device]
     #: Tells apart what it sends where it begins anew with the very bytes of an earlier birth.
     life: int
+    #: Memory that it takes, about.
+    size_bytes: int
 
 
 def follow(edge: Edge, seq: int) -> Edge:
@@ -55,6 +67,9 @@ def born(before: Edge | None, life: int, payload: Payload, node: Device) -> Edge
     devices: dict[str, Device] = {}
     if before is not None and before.alive and before.bd_seq == bd_seq:
         devices = {name: replace(device, births=None) for name, device in before.devices.items()}
+        del devices[NODE]
+    if node.size_bytes > MOST_EDGE_BYTES // 2:
+        node = replace(node, births=None)
     return Edge(
         bd_seq=bd_seq,
         alive=True,
@@ -63,12 +78,24 @@ def born(before: Edge | None, life: int, payload: Payload, node: Device) -> Edge
         next_seq=(payload.seq + 1) % _NUMBERS,
         devices={**devices, NODE: node},
         life=life,
+        size_bytes=_EDGE_BYTES + sum(map(_size_bytes, devices, devices.values())) + _size_bytes(NODE, node),
     )
 
 
 def with_device(edge: Edge, name: str, device: Device) -> Edge:
-    """Give the edge node with one device as it is now."""
-    return replace(edge, devices={**edge.devices, name: device})
+    """Give the edge node with one device as it is now; too many drop those least recently born."""
+    devices, size_bytes = dict(edge.devices), edge.size_bytes + _size_bytes(name, device)
+    if name in devices:
+        size_bytes -= _size_bytes(name, devices.pop(name))
+    devices[name] = device
+    while len(devices) > MOST_DEVICES or size_bytes > MOST_EDGE_BYTES:
+        oldest = next(name for name in devices if name != NODE)
+        size_bytes -= _size_bytes(oldest, devices.pop(oldest))
+    return replace(edge, devices=devices, size_bytes=size_bytes)
+
+
+def _size_bytes(name: str, device: Device) -> int:
+    return len(name) + device.size_bytes
 
 
 def online_devices(edge: Edge) -> list[str]:

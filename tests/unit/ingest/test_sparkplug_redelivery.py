@@ -125,7 +125,7 @@ def test_the_whole_receive_window_is_remembered_and_no_more_than_twice_as_much()
 def test_births_that_explain_messages_are_forgotten_before_they_fill_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sparkplug_seen, "_MOST_METRICS", 100)
+    monkeypatch.setattr(sparkplug_seen, "_MOST_BYTES", 8_000)
     seen = Seen()
     for n in range(1000):
         seen.note(n, Births(dict.fromkeys(range(10), "flow"), {}))
