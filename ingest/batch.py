@@ -59,6 +59,17 @@ class AssembledBatch:
             requests=[*self.requests],
         )
 
+    def numbered(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Give meter, boot and number of all readings that have a number, refused ones included."""
+        readings = self.readings
+        rows = np.flatnonzero((readings.boot != ABSENT) & (readings.seq != ABSENT))
+        refused = np.array(self.refused_sequence, dtype=np.int64).reshape(-1, 3)
+        return (
+            np.concatenate([readings.meter_key[rows].astype(np.int64), refused[:, 0]]),
+            np.concatenate([readings.boot[rows], refused[:, 1]]),
+            np.concatenate([readings.seq[rows], refused[:, 2]]),
+        )
+
 
 def assemble(messages: Messages, directory: Directory, window: TimeWindow) -> AssembledBatch:
     """Decode messages of the topic `telemetry` into one batch."""

@@ -10,7 +10,8 @@ from ingest.batch import AssembledBatch, add_admitted
 from ingest.delivery import Messages
 from ingest.directory import Directory, DirectoryEntry, Route
 from ingest.formats import thingsboard
-from ingest.formats.sparkplug import SparkplugDecoder, SparkplugResult
+from ingest.formats.sparkplug import SparkplugDecoder
+from ingest.formats.sparkplug_result import SparkplugResult
 from ingest.formats.sparkplug_topic import NAMESPACE
 from ingest.refusals import Reason, Refusal, limited, unexamined
 from ingest.rules import Decoded, refuse

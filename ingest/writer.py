@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fleet.readings import ABSENT
 from fleet.times import to_datetime
 from ingest.backfill import GRACE
 from ingest.batch import AssembledBatch
@@ -67,7 +66,7 @@ class BatchWriter:
 
 def _advance(transaction: Transaction, batch: AssembledBatch, now: datetime) -> dict[Boot, int]:
     """Keep account of sequence numbers; gives how far the boots of this batch are committed."""
-    runs = Runs.of(*_numbered(batch))
+    runs = Runs.of(*batch.numbered())
     if len(runs) == 0:
         return {}
     # From here to the commit no other process counts; what it counted is in the rows read next.
@@ -126,18 +125,6 @@ def _note_canary(transaction: Transaction, token: int, identity: str, now: datet
     if token:
         seen = {"identity": identity, "token": token, "sent_at": to_datetime(token), "seen_at": now}
         transaction.execute(_SQL["ingest_canary_seen"], seen)
-
-
-def _numbered(batch: AssembledBatch) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Give meter, boot and number of all readings that have a number, refused ones included."""
-    readings = batch.readings
-    rows = np.flatnonzero((readings.boot != ABSENT) & (readings.seq != ABSENT))
-    refused = np.array(batch.refused_sequence, dtype=np.int64).reshape(-1, 3)
-    return (
-        np.concatenate([readings.meter_key[rows].astype(np.int64), refused[:, 0]]),
-        np.concatenate([readings.boot[rows], refused[:, 1]]),
-        np.concatenate([readings.seq[rows], refused[:, 2]]),
-    )
 
 
 def _write_gaps(transaction: Transaction, runs: Runs, after: Advanced, now: datetime) -> None:

@@ -13,64 +13,44 @@ Delivered twice, decoded twice:
 - A batch that is not committed: `snapshot()` before its first message, `restore()` before decoding
   them again, and every result is the same again. Nothing of a result may be sent out earlier.
 - A message that the broker delivers again after its commit gives the same readings, and no status,
-  changes no state and asks for nothing, as long as it is among the last 256 of its edge node since
-  the birth. An older one looks like a gap: named metrics are taken, a rebirth explains the others.
+  changes no state and asks for nothing, as long as it is among the last 65,535 of all edge nodes,
+  whatever births came since. An older one looks like a gap: named metrics are taken, a rebirth
+  explains the others.
 
 All messages of one edge node have to come through one object, in the order of the broker.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from fleet.wire import is_id
-from ingest.formats.sparkplug_payload import Payload, parse, rebirth_command
-from ingest.formats.sparkplug_readings import births, to_readings
+from ingest.formats.sparkplug_edges import Edges
+from ingest.formats.sparkplug_payload import Payload, parse
+from ingest.formats.sparkplug_readings import Births, births, to_readings
+from ingest.formats.sparkplug_rebirths import Rebirths
+from ingest.formats.sparkplug_result import SparkplugResult
+from ingest.formats.sparkplug_seen import Seen, fingerprint
 from ingest.formats.sparkplug_state import (
     NODE,
-    Arrival,
     Device,
     Edge,
     born,
-    fingerprint,
     follow,
     online_devices,
-    seen_alive,
     trusted,
     with_device,
 )
 from ingest.formats.sparkplug_topic import NAMESPACE, SparkplugTopic, is_ignored, parse_topic
-from ingest.rules import Decoded, quote, refuse
-
-#: An edge node is asked for its births at most so often.
-REBIRTH_INTERVAL_US = 10_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class RebirthRequest:
-    """A message to publish, QoS 0, not retained."""
-
-    topic: str
-    payload: bytes
-
-
-@dataclass(slots=True)
-class SparkplugResult:
-    """What one message holds; all lists are empty where it is none of ours."""
-
-    #: Meter's id and its readings; with None comes what concerns the message as a whole.
-    decoded: list[tuple[str | None, Decoded]] = field(default_factory=list)
-    #: Meter's id and whether it is online from now on, in order.
-    statuses: list[tuple[str, bool]] = field(default_factory=list)
-    rebirths: list[RebirthRequest] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A decoder's state at a moment; good for any number of `restore`."""
 
-    edges: dict[tuple[str, str], Edge]
-    asked_us: dict[tuple[str, str], int]
+    edges: Edges
+    rebirths: Rebirths
+    seen: Seen
+    lives: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,22 +61,40 @@ class _Message:
     payload: Payload
     received_us: int
 
+    @property
+    def device_key(self) -> str:
+        return NODE if self.at.device is None else self.at.device
+
+
+@dataclass(frozen=True, slots=True)
+class _Followed:
+    """How a message stands to those before it."""
+
+    #: None where none of its edge node's births is known.
+    edge: Edge | None
+    #: A broker that had no acknowledgement delivers it a second time.
+    again: bool
+    #: Explains its aliases, or says why nothing does.
+    known: Births | str
+
 
 class SparkplugDecoder:
     """Decodes the messages of any number of edge nodes."""
 
     def __init__(self) -> None:
-        self._edges: dict[tuple[str, str], Edge] = {}
-        self._asked_us: dict[tuple[str, str], int] = {}
-        self._swept_us = 0
+        self._edges = Edges()
+        self._rebirths = Rebirths()
+        self._seen = Seen()
+        self._lives = 0
 
     def snapshot(self) -> Snapshot:
-        """Keep the state; costs a reference for each edge node."""
-        return Snapshot(dict(self._edges), dict(self._asked_us))
+        """Keep the state; costs a reference for each edge node and each message remembered."""
+        return Snapshot(self._edges.copy(), self._rebirths.copy(), self._seen.copy(), self._lives)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a state kept."""
-        self._edges, self._asked_us = dict(snapshot.edges), dict(snapshot.asked_us)
+        self._edges, self._rebirths = snapshot.edges.copy(), snapshot.rebirths.copy()
+        self._seen, self._lives = snapshot.seen.copy(), snapshot.lives
 
     def decode(self, topic: str, payload: bytes, received_us: int) -> SparkplugResult:
         """Decode one message; `received_us` in microseconds since 1970 UTC spaces the rebirth requests."""
@@ -105,11 +103,11 @@ class SparkplugDecoder:
             return result
         at = parse_topic(topic)
         if at is None:
-            _refuse(result, "topic", f"is not {NAMESPACE}/<group>/<type>/<edge>[/<device>]")
+            result.refuse("topic", f"is not {NAMESPACE}/<group>/<type>/<edge>[/<device>]")
             return result
         parsed = parse(payload)
         if isinstance(parsed, str):
-            _refuse(result, "payload", parsed)
+            result.refuse("payload", parsed)
             return result
         handlers = {
             "NBIRTH": self._node_birth,
@@ -121,113 +119,104 @@ class SparkplugDecoder:
         return result
 
     def _node_birth(self, message: _Message, result: SparkplugResult) -> None:
-        at, payload = message.at, message.payload
+        at, metrics = message.at, message.payload.metrics
+        known = births(metrics)
         before = self._edges.get(at.edge_key)
-        print_ = fingerprint(message.topic, message.raw, None)
-        node = Device(births(payload.metrics), print_, online=True)
-        if before is None or not seen_alive(before, payload.seq, print_):
-            bd_seq = payload.birth_death_number()
-            edge = born(before, bd_seq, payload.seq, node, print_)
+        if before is None or not self._lives_by(before, message):
+            edge = self._begin(message, before, known)
             if before is not None and before.alive:
                 # Of a session that ended without a word, the devices are gone with it.
                 gone = [name for name in online_devices(before) if name not in edge.devices]
-                _say(result, gone, online=False)
-            self._edges[at.edge_key] = edge
-            _say(result, [at.edge], online=True)
-        decoded, _ = to_readings(payload.metrics, node.births, "it is in no birth")
-        _put(result, at.edge, decoded)
+                result.say(gone, online=False)
+            result.say([at.edge], online=True)
+        decoded, _ = to_readings(metrics, known)
+        result.put(at.edge, decoded)
+
+    def _lives_by(self, edge: Edge, message: _Message) -> bool:
+        """Tell whether a birth is one that the edge node has lived by, delivered again.
+
+        One that is out of step or dead takes any birth: some edge nodes send the same bytes each time.
+        """
+        return edge.alive and edge.in_step and self._was_seen(edge, message)
+
+    def _was_seen(self, edge: Edge, message: _Message) -> bool:
+        return self._seen.recall(fingerprint(edge.life, message.topic, message.raw)) is not None
+
+    def _begin(self, message: _Message, before: Edge | None, known: Births) -> Edge:
+        if before is None or self._was_seen(before, message):
+            # What followed the earlier birth of these bytes may follow this one, and is no repetition.
+            self._lives += 1
+            life = self._lives
+        else:
+            life = before.life
+        # Births explain themselves.
+        self._seen.note(fingerprint(life, message.topic, message.raw), "")
+        edge = born(before, life, message.payload, Device(known, online=True))
+        self._edges.put(message.at.edge_key, edge)
+        return edge
 
     def _node_death(self, message: _Message, result: SparkplugResult) -> None:
         at, bd_seq = message.at, message.payload.birth_death_number()
         edge = self._edges.get(at.edge_key)
         if bd_seq is None:
-            _refuse(result, "bdSeq", "is missing, so whose death it is cannot be told")
+            result.refuse("bdSeq", "is missing, so whose death it is cannot be told")
         elif edge is None:
-            _say(result, [at.edge], online=False)
+            result.say([at.edge], online=False)
         elif edge.bd_seq in (None, bd_seq):
             # Another number is the will of an earlier session, come late: the edge node is back.
-            self._edges[at.edge_key] = replace(edge, alive=False)
-            _say(result, [at.edge, *online_devices(edge)], online=False)
+            self._edges.put(at.edge_key, replace(edge, alive=False))
+            result.say([at.edge, *online_devices(edge)], online=False)
 
     def _device_birth(self, message: _Message, result: SparkplugResult) -> None:
         at, metrics = message.at, message.payload.metrics
-        print_ = fingerprint(message.topic, message.raw, None)
-        device = Device(births(metrics), print_, online=True)
-        edge, arrival = self._follow(message, print_, result)
-        if arrival is not Arrival.AGAIN:
-            if edge is not None:
-                self._edges[at.edge_key] = with_device(edge, at.meter_id, device)
-            _say(result, [at.meter_id], online=True)
-        decoded, _ = to_readings(metrics, device.births, "it is in no birth")
-        _put(result, at.meter_id, decoded)
+        known = births(metrics)
+        followed = self._follow(message, result)
+        if not followed.again:
+            if followed.edge is not None:
+                device = Device(known, online=True)
+                self._edges.put(at.edge_key, with_device(followed.edge, at.meter_id, device))
+            result.say([at.meter_id], online=True)
+        decoded, _ = to_readings(metrics, known)
+        result.put(at.meter_id, decoded)
 
     def _device_death(self, message: _Message, result: SparkplugResult) -> None:
-        at = message.at
-        edge, arrival = self._follow(message, fingerprint(message.topic, message.raw, None), result)
-        if arrival is Arrival.AGAIN:
+        at, followed = message.at, self._follow(message, result)
+        if followed.again:
             return
+        edge = followed.edge
         device = None if edge is None else edge.devices.get(at.meter_id)
         if edge is not None and device is not None:
-            self._edges[at.edge_key] = with_device(edge, at.meter_id, replace(device, online=False))
-        _say(result, [at.meter_id], online=False)
+            self._edges.put(at.edge_key, with_device(edge, at.meter_id, replace(device, online=False)))
+        result.say([at.meter_id], online=False)
 
     def _data(self, message: _Message, result: SparkplugResult) -> None:
-        at, metrics = message.at, message.payload.metrics
-        name = NODE if at.device is None else at.device
-        before = self._edges.get(at.edge_key)
-        device = None if before is None else before.devices.get(name)
-        edge, arrival = self._follow(message, fingerprint(message.topic, message.raw, device), result)
+        metrics, followed = message.payload.metrics, self._follow(message, result)
         if not metrics:
-            _refuse(result, "payload", "holds no metric")
+            result.refuse("payload", "holds no metric")
             return
-        known, missing = trusted(edge, name, arrival)
-        decoded, resolved = to_readings(metrics, known, missing)
-        if (known is None or not resolved) and arrival is not Arrival.AGAIN:
+        decoded, resolved = to_readings(metrics, followed.known)
+        if not (isinstance(followed.known, Births) and resolved) and not followed.again:
             self._ask(message, result)
-        _put(result, at.meter_id, decoded)
+        result.put(message.at.meter_id, decoded)
 
-    def _follow(self, message: _Message, print_: int, result: SparkplugResult) -> tuple[Edge | None, Arrival]:
+    def _follow(self, message: _Message, result: SparkplugResult) -> _Followed:
         """Count a message, and ask for the births where one is missing."""
-        edge = self._edges.get(message.at.edge_key)
+        edge, seq = self._edges.get(message.at.edge_key), message.payload.seq
         if edge is None:
             self._ask(message, result)
-            return None, Arrival.GAP
-        edge, arrival = follow(edge, message.payload.seq, print_)
-        self._edges[message.at.edge_key] = edge
-        if arrival is not Arrival.AGAIN and not (edge.in_step and edge.alive):
+            return _Followed(None, again=False, known=trusted(None, message.device_key))
+        print_ = fingerprint(edge.life, message.topic, message.raw)
+        recalled = self._seen.recall(print_)
+        # Without a time, the one expected may have the bytes of an earlier one by chance.
+        if recalled is not None and (message.payload.dated or seq != edge.next_seq):
+            return _Followed(edge, again=True, known=recalled)
+        edge = follow(edge, seq)
+        self._edges.put(message.at.edge_key, edge)
+        known = trusted(edge, message.device_key)
+        self._seen.note(print_, known)
+        if not (edge.in_step and edge.alive):
             self._ask(message, result)
-        return edge, arrival
+        return _Followed(edge, again=False, known=known)
 
     def _ask(self, message: _Message, result: SparkplugResult) -> None:
-        key, now_us = message.at.edge_key, message.received_us
-        asked_us = self._asked_us.get(key)
-        # A clock that was put back must not silence it.
-        if asked_us is not None and 0 <= now_us - asked_us < REBIRTH_INTERVAL_US:
-            return
-        if not 0 <= now_us - self._swept_us < REBIRTH_INTERVAL_US:
-            # Who was asked long ago may be asked again; so invented edge nodes fill no memory.
-            recent = now_us - REBIRTH_INTERVAL_US
-            self._asked_us = {k: us for k, us in self._asked_us.items() if recent < us <= now_us}
-            self._swept_us = now_us
-        self._asked_us[key] = now_us
-        result.rebirths.append(RebirthRequest(message.at.command_topic, rebirth_command(now_us)))
-
-
-def _say(result: SparkplugResult, meters: list[str], *, online: bool) -> None:
-    result.statuses += [(meter, online) for meter in meters if is_id(meter)]
-
-
-def _refuse(result: SparkplugResult, where: str, reason: str) -> None:
-    decoded = Decoded()
-    refuse(decoded, None, [(where, reason)])
-    result.decoded.append((None, decoded))
-
-
-def _put(result: SparkplugResult, meter_id: str, decoded: Decoded) -> None:
-    """Add what a message says of a meter, if it says anything."""
-    number = len(decoded.readings) + decoded.refused
-    if number and is_id(meter_id):
-        result.decoded.append((meter_id, decoded))
-    elif number:
-        _refuse(result, "meter", f"{quote(meter_id)} is no meter's id")
-        result.decoded[-1][1].refused = number
+        result.rebirths += self._rebirths.ask(message.at, message.received_us)

@@ -77,6 +77,8 @@ class Payload:
     #: Protobuf's encoders may leave a zero out, so what is absent reads as 0.
     seq: int
     metrics: tuple[Metric, ...]
+    #: Says of which time it is, so no other message of its edge node has the same bytes.
+    dated: bool
 
     def birth_death_number(self) -> int | None:
         """Give `bdSeq`, which pairs a birth of an edge node with its death; None where it is not there."""
@@ -96,7 +98,9 @@ def parse(payload: bytes) -> Payload | str:
     if parsed.uuid == _COMPRESSED:
         return "is compressed, which is not supported"
     sent_ms = parsed.timestamp if parsed.HasField("timestamp") else None
-    return Payload(parsed.seq, tuple(_metric(metric, sent_ms) for metric in parsed.metrics))
+    metrics = tuple(_metric(metric, sent_ms) for metric in parsed.metrics)
+    dated = sent_ms is not None or any(metric.time_ms is not None for metric in metrics)
+    return Payload(parsed.seq, metrics, dated)
 
 
 def rebirth_command(now_us: int) -> bytes:

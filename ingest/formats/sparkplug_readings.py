@@ -13,6 +13,8 @@ from ingest.rules import MEASUREMENTS, RULES, Decoded, quote, take
 _CONTROL = ("bdSeq", "Node Control/", "Device Control/")
 #: `ts` is no metric: each metric has its own time.
 _FIELDS = frozenset(RULES) - {"ts"}
+#: What an entry of a mapping takes with what belongs to it, about, but for its text.
+ENTRY_BYTES = 75
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,11 @@ class Births:
 
     names: Mapping[int, str]
     datatypes: Mapping[str, int]
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that it takes, about."""
+        return sum(ENTRY_BYTES + len(name) for name in (*self.names.values(), *self.datatypes))
 
 
 @dataclass(slots=True)
@@ -44,12 +51,13 @@ def births(metrics: Iterable[Metric]) -> Births:
     )
 
 
-def to_readings(metrics: Iterable[Metric], born: Births | None, missing: str) -> tuple[Decoded, bool]:
+def to_readings(metrics: Iterable[Metric], known: Births | str) -> tuple[Decoded, bool]:
     """Put the metrics of one device together, a reading for each moment; `Reason.item` counts moments.
 
-    `born` is the device's birth certificate, None where there is none to be trusted. `missing` is
-    why an alias that is not found there is not known. Gives also whether all aliases were found.
+    `known` is the device's birth certificate, or why there is none to be trusted. Gives also whether
+    all aliases were found.
     """
+    born, missing = (known, "it is in no birth") if isinstance(known, Births) else (None, known)
     decoded, resolved = Decoded(), True
     moments: dict[int | None, _Moment] = {}
     for metric in metrics:

@@ -149,3 +149,23 @@ def test_a_meter_registered_a_moment_ago_is_known(
         upsert_meters(transaction, [make_meter("M7", company="south")])
     send()
     assert [row[0] for row in _stored(database)] == ["M7"]
+
+
+def test_a_backlog_of_an_edge_node_may_come_twice(service: IngestService, database: Database) -> None:
+    births = [
+        _deliver("spBv1.0/plant/NBIRTH/edge", _birth()),
+        _deliver("spBv1.0/plant/DBIRTH/edge/M1", _sparkplug(1, alias=3, name="flow", value=2.0)),
+    ]
+    bodies = [_numbered(number) for number in range(2, 702)]
+    service.handle([*births, _deliver("spBv1.0/plant/DDATA/edge/M1", *bodies[:600])])
+    # The acknowledgements never reached the broker.
+    service.handle([_deliver("spBv1.0/plant/DDATA/edge/M1", *bodies[200:600])])
+    service.handle([_deliver("spBv1.0/plant/DDATA/edge/M1", *bodies[600:])])
+    assert (len(_stored(database)), _refused(database), service._session.sent) == (701, [], [])
+
+
+def _numbered(number: int) -> bytes:
+    at_ms = NOW_MS + number
+    payload = Payload(timestamp=at_ms, seq=number % 256)
+    payload.metrics.add(timestamp=at_ms, alias=3, double_value=float(number))
+    return payload.SerializeToString()
