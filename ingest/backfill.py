@@ -19,7 +19,7 @@ GRACE = timedelta(seconds=10)
 #: Asked again after this, then after twice that, and so on; in the end once in an hour.
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
 _MOST_GAPS = 500
-#: Readings asked for at once; what is left of a longer gap is a new one.
+#: Readings asked for at once; what is left of a longer gap is asked for when that gap is due again.
 _MOST_READINGS = 10_000
 
 

@@ -20,8 +20,8 @@ COPY (
 SELECT pg_advisory_xact_lock(7064704)
 
 -- ingest_gaps_load --
--- Reads the holes in the sequences of some meters.
-SELECT meter_key, boot, seq_from, seq_to FROM sequence_gap
+-- Reads the holes in the sequences of some meters, and what became of each so far.
+SELECT meter_key, boot, seq_from, seq_to, found_at, asked, ask_at FROM sequence_gap
 WHERE meter_key = ANY(%(meter_keys)s) ORDER BY meter_key, boot, seq_from
 
 -- ingest_progress_upsert --
@@ -38,8 +38,8 @@ USING unnest(%(meter_keys)s::integer[], %(boots)s::bigint[], %(firsts)s::bigint[
 WHERE g.meter_key = old.meter_key AND g.boot = old.boot AND g.seq_from = old.seq_from
 
 -- ingest_gaps_insert --
--- Notes new holes.
-INSERT INTO sequence_gap (meter_key, boot, seq_from, seq_to, found_at, ask_at) VALUES %s
+-- Notes new holes, and what is left of old ones.
+INSERT INTO sequence_gap (meter_key, boot, seq_from, seq_to, found_at, asked, ask_at) VALUES %s
 
 -- ingest_gaps_ask --
 -- Takes the holes whose meters are to be asked now, and puts off the next time, twice as long each time.

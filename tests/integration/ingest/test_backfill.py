@@ -83,6 +83,42 @@ def test_a_leap_of_the_counter_is_asked_for_in_pieces(
     assert _asked(database, now + timedelta(minutes=1)) == [{"boot": 7, "from": 2, "to": 10_001}]
 
 
+def test_what_is_left_of_a_gap_is_asked_for_no_sooner_than_the_gap_would_have_been(
+    send: Callable[..., None], database: Database, now: datetime
+) -> None:
+    send(1, 9)
+    assert _asked(database, now + timedelta(seconds=10)) == [{"boot": 7, "from": 2, "to": 8}]
+    # From the left, from the middle, from the right; and a new hole beside them.
+    send(2, 5, 8, 11, at=now + timedelta(seconds=11))
+    assert _asked(database, now + timedelta(seconds=39)) == [{"boot": 7, "from": 10, "to": 10}]
+    pieces = [{"boot": 7, "from": 3, "to": 4}, {"boot": 7, "from": 6, "to": 7}]
+    assert _asked(database, now + timedelta(seconds=40)) == pieces
+    with database.transaction() as transaction:
+        rows = transaction.rows("SELECT found_at, asked FROM sequence_gap ORDER BY seq_from")
+    assert rows == [
+        {"found_at": now, "asked": 2},
+        {"found_at": now, "asked": 2},
+        {"found_at": now + timedelta(seconds=11), "asked": 1},
+    ]
+
+
+def test_a_hole_that_every_reading_makes_smaller_is_asked_for_ever_more_rarely_and_becomes_an_alarm(
+    send: Callable[..., None], database: Database, now: datetime
+) -> None:
+    engine = Engine(database)
+    send(1, 2**63 - 1)
+    asked = 0
+    for seq in range(2, 32):
+        later = now + timedelta(minutes=seq - 1)
+        send(seq, at=later)
+        asked += len(_asked(database, later))
+        engine.run_clock(later)
+    with database.transaction() as transaction:
+        alarms = transaction.rows("SELECT state FROM alarm WHERE check_code = 'data_gap'")
+    # Due again after 30 s, 1, 2, 4, 8 and 16 min.
+    assert (asked, alarms) == (6, [{"state": "active_unacked"}])
+
+
 def test_a_gap_that_stays_open_becomes_an_alarm_and_ends_it_when_filled(
     send: Callable[..., None], database: Database, now: datetime
 ) -> None:
