@@ -42,14 +42,16 @@ WHERE g.meter_key = old.meter_key AND g.boot = old.boot AND g.seq_from = old.seq
 INSERT INTO sequence_gap (meter_key, boot, seq_from, seq_to, found_at, asked, ask_at) VALUES %s
 
 -- ingest_gaps_ask --
--- Takes the holes whose meters are to be asked now, and puts off the next time, twice as long each time.
+-- Takes the holes of some meters that are to be asked for now, and puts off the next time, twice as long each time.
 -- One put off for longer than ever was put off by a clock that went wrong.
 UPDATE sequence_gap gap
 SET asked = gap.asked + 1,
     ask_at = %(now)s + least(%(first_s)s * 2 ^ least(gap.asked, 20), %(longest_s)s) * interval '1 second'
 FROM (
     SELECT meter_key, boot, seq_from FROM sequence_gap
-    WHERE ask_at <= %(now)s OR ask_at > %(now)s + %(longest_s)s * interval '1 second' ORDER BY ask_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
+    WHERE meter_key = ANY(%(meter_keys)s)
+        AND (ask_at <= %(now)s OR ask_at > %(now)s + %(longest_s)s * interval '1 second')
+    ORDER BY ask_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
 ) due
 WHERE gap.meter_key = due.meter_key AND gap.boot = due.boot AND gap.seq_from = due.seq_from
 RETURNING gap.meter_key, gap.boot, gap.seq_from, gap.seq_to

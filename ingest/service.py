@@ -91,6 +91,8 @@ class IngestService:
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop. Raises SessionLostError or IdentityLostError."""
         self._persist(self._recall, stop)
+        # Before any message makes it necessary: whoever is asked for missing readings has to be known.
+        self._persist(lambda: self._refresh_directory(Messages.of([]), self._clock_us()), stop)
         self._persist(self._keep_house, stop)
         self._persist(self._subscribe, stop)
         try:

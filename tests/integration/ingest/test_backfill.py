@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -14,11 +15,32 @@ from fleet.meters import Meter
 from fleet.readings import ReadingBatch
 from ingest.backfill import due_requests
 from ingest.batch import AssembledBatch
+from ingest.delivery import Delivery
+from ingest.service import IngestOptions, IngestService
+from ingest.subscriptions import Subscriptions
 from ingest.writer import BatchWriter
 from storage.database import Database
 from storage.registry import upsert_meters
+from tests.integration.ingest.fakes import Clock, SessionLog
 
 ADDRESSES = {1: ("north", "M1")}
+
+
+class Silent(SessionLog):
+    """A session on which nothing arrives; it wants an end once it has said something."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.stop_wanted = threading.Event()
+
+    def start(self, _subscriptions: Subscriptions) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def take(self, _most: int, _timeout_s: float) -> list[Delivery]:
+        if self.said:
+            self.stop_wanted.set()
+        return []
 
 
 @pytest.fixture
@@ -74,6 +96,26 @@ def test_nobody_asks_for_what_came(send: Callable[..., None], database: Database
     assert _asked(database, later) == [{"boot": 7, "from": 4, "to": 4}]
     send(4)
     assert _asked(database, later + timedelta(hours=2)) == []
+
+
+def test_nobody_counts_as_asked_whose_address_is_not_known(
+    send: Callable[..., None], database: Database, now: datetime
+) -> None:
+    send(1, 3)
+    later = now + timedelta(minutes=1)
+    others = {key: ("north", f"M{key}") for key in range(2, 5)}
+    assert [due_requests(database, addresses, later) for addresses in ({}, others)] == [[], []]
+    assert _asked(database, later) == [{"boot": 7, "from": 2, "to": 2}]
+
+
+def test_meters_are_asked_for_missing_readings_before_the_first_message_came(
+    send: Callable[..., None], database: Database, now: datetime
+) -> None:
+    send(1, 3, at=now)
+    silent = Silent(database)
+    service = IngestService(database, silent, IngestOptions(), clock_us=Clock())  # type: ignore[arg-type]
+    service.run(silent.stop_wanted)
+    assert silent.said[0] == ("gas/v1/north/M1/backfill", {"boot": 7, "from": 2, "to": 2})
 
 
 def test_a_leap_of_the_counter_is_asked_for_in_pieces(
