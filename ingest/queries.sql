@@ -57,12 +57,13 @@ WHERE gap.meter_key = due.meter_key AND gap.boot = due.boot AND gap.seq_from = d
 RETURNING gap.meter_key, gap.boot, gap.seq_from, gap.seq_to
 
 -- ingest_canary_seen --
--- Stores the canary that came back.
+-- Stores the canary that came back, unless it claims to come from the future; a stored one that
+-- does was sent before the clock was put back, and gives way.
 INSERT INTO ingest_canary (identity, token, sent_at, seen_at)
-VALUES (%(identity)s, %(token)s, %(sent_at)s, %(seen_at)s)
+SELECT %(identity)s, %(token)s, %(sent_at)s, %(seen_at)s WHERE %(sent_at)s <= %(seen_at)s
 ON CONFLICT (identity) DO UPDATE
 SET token = excluded.token, sent_at = excluded.sent_at, seen_at = excluded.seen_at
-WHERE ingest_canary.token < excluded.token
+WHERE ingest_canary.token < excluded.token OR ingest_canary.sent_at > excluded.seen_at
 
 -- ingest_canary_last --
 -- Finds the last canary of a process that came back.

@@ -168,6 +168,29 @@ def test_the_canary_counts_once_it_is_committed(service: IngestService, database
         assert transaction.row("SELECT count(*) AS n FROM refusal") == {"n": 0}
 
 
+def test_a_stored_canary_of_a_clock_that_was_ahead_gives_way_and_a_forged_one_is_not_stored(
+    database: Database,
+) -> None:
+    service = IngestService(database, SessionLog(database), IngestOptions(), clock_us=lambda: NOW_US)  # type: ignore[arg-type]
+    with database.transaction() as transaction:
+        transaction.execute(
+            "INSERT INTO ingest_canary VALUES ('meterwarden-ingest', %(token)s, %(sent)s, %(sent)s)",
+            {"token": NOW_US + 3_600_000_000, "sent": to_datetime(NOW_US + 3_600_000_000)},
+        )
+
+    def stored_after(token: int) -> int:
+        topic = b"meterwarden/canary/meterwarden-ingest"
+        service.handle([Delivery(1, NOW_US, [topic], [b"%d" % token], [1])])
+        with database.transaction() as transaction:
+            (row,) = transaction.rows("SELECT token FROM ingest_canary")
+        return int(row["token"])
+
+    assert stored_after(NOW_US - 20_000_000) == NOW_US - 20_000_000
+    assert stored_after(9_999_999_999_999_999) == NOW_US - 20_000_000
+    assert stored_after(NOW_US - 30_000_000) == NOW_US - 20_000_000
+    assert stored_after(NOW_US - 10_000_000) == NOW_US - 10_000_000
+
+
 class Mute:
     """Stands in for a session whose thread died: it looks connected, and brings nothing."""
 
