@@ -198,6 +198,8 @@ class Mute:
 
     def start(self, _subscriptions: Subscriptions) -> None: ...
 
+    def stop(self) -> None: ...
+
     def take(self, _most: int, _timeout_s: float) -> list[Delivery]:
         return []
 
@@ -331,6 +333,10 @@ class ClientLog:
     def __init__(self) -> None:
         self.acks: list[int] = []
 
+    def disconnect(self) -> None: ...
+
+    def loop_stop(self) -> None: ...
+
     def acknowledge_all(self, packet_ids: Sequence[int]) -> None:
         self.acks += packet_ids
 
@@ -341,6 +347,15 @@ def test_an_acknowledgement_of_an_older_connection_never_reaches_the_broker() ->
     session._epoch, session._up = 2, True
     assert session.acknowledge([_message(1, epoch=1), _message(2, epoch=2)]) == 1
     assert client.acks == [2]
+
+
+def test_nothing_is_acknowledged_once_the_session_was_stopped() -> None:
+    session = MqttSession("mqtt://127.0.0.1:9", "x")
+    session._client = client = ClientLog()  # type: ignore[assignment]
+    session._epoch, session._up, session._started = 1, True, True
+    session.stop()
+    assert session.acknowledge([_message(1)]) == 0
+    assert client.acks == []
 
 
 def test_topics_that_the_broker_refuses_are_named() -> None:

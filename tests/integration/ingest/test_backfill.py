@@ -17,7 +17,6 @@ from ingest.backfill import due_requests
 from ingest.batch import AssembledBatch
 from ingest.delivery import Delivery
 from ingest.service import IngestOptions, IngestService
-from ingest.subscriptions import Subscriptions
 from ingest.writer import BatchWriter
 from storage.database import Database
 from storage.registry import upsert_meters
@@ -32,10 +31,6 @@ class Silent(SessionLog):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self.stop_wanted = threading.Event()
-
-    def start(self, _subscriptions: Subscriptions) -> None: ...
-
-    def stop(self) -> None: ...
 
     def take(self, _most: int, _timeout_s: float) -> list[Delivery]:
         if self.said:
