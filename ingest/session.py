@@ -23,6 +23,7 @@ from ingest.confirming import Outgoing
 from ingest.delivery import Delivery
 from ingest.exceptions import SessionLostError
 from ingest.paho_bulk import BulkClient, is_supported
+from ingest.paho_leave import leave
 from ingest.paho_plain import PlainClient
 from ingest.subscriptions import Subscriptions
 
@@ -31,7 +32,6 @@ _log = structlog.get_logger(__name__)
 _RECEIVE_MAXIMUM = 65535
 _KEEPALIVE_S = 30
 _RECONNECT_MIN_S, _RECONNECT_MAX_S = 1, 30
-_LEAVE_S = 10.0
 #: More than this is left in the socket, so that large messages cannot fill the memory.
 _MOST_WAITING_BYTES = 3 * 1024 * 1024
 #: Nor does one batch take more, for what is decoded is many times as large.
@@ -163,16 +163,7 @@ class MqttSession:
         self._started = False
         with self._lock:
             self._up = False
-        self._client.disconnect()
-        # paho waits for its thread without limit; one that hangs must not keep the process from ending.
-        leaving = threading.Thread(target=self._end_loop, name="mqtt-leave", daemon=True)
-        leaving.start()
-        leaving.join(_LEAVE_S)
-
-    def _end_loop(self) -> None:
-        # Disconnected, paho's thread ends by itself, perhaps between two looks that paho takes at it.
-        with suppress(AttributeError):
-            self._client.loop_stop()
+        leave(self._client)
 
     def _make_client(self, client_id: str) -> BulkClient | PlainClient:
         v5 = self._protocol == MQTTProtocolVersion.MQTTv5
