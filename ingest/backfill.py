@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import msgspec
+import numpy as np
 
 from fleet.wire import topic
 from ingest.confirming import Outgoing
@@ -19,19 +20,23 @@ GRACE = timedelta(seconds=10)
 #: Asked again after this, then after twice that, and so on; in the end once in an hour.
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
 _MOST_GAPS = 500
-#: Readings asked for at once; what is left of a longer gap is a new one.
+#: Readings asked for at once; what is left of a longer gap is asked for when that gap is due again.
 _MOST_READINGS = 10_000
 
 
 def due_requests(
     database: Database, addresses: Mapping[int, tuple[str, str]], now: datetime
 ) -> list[Outgoing]:
-    """Choose the gaps that are to be asked for now, and note that they were.
+    """Choose the gaps of known meters that are to be asked for now, and note that they were.
 
     Raises DatabaseUnavailableError. A request that gets lost is repeated when it is due again.
     """
+    if not addresses:
+        return []
     parameters = {
         "now": now,
+        # Of no others: it would be noted that they were asked, and nobody would have asked them.
+        "meter_keys": np.fromiter(addresses, dtype=np.int64, count=len(addresses)),
         "most": _MOST_GAPS,
         "first_s": FIRST_WAIT.total_seconds(),
         "longest_s": LONGEST_WAIT.total_seconds(),
@@ -44,7 +49,6 @@ def due_requests(
             msgspec.json.encode({"boot": row["boot"], "from": row["seq_from"], "to": _last(row)}),
         )
         for row in rows
-        if row["meter_key"] in addresses
     ]
 
 

@@ -38,6 +38,7 @@ class Canary:
 
     def next_token(self, now_us: int) -> int | None:
         """Give the token to be sent now, None where it is not time yet."""
+        self._follow(now_us)
         if 0 <= now_us - self.sent_us < _EVERY_US:
             return None
         self.sent_us = now_us
@@ -45,14 +46,23 @@ class Canary:
 
     def came_back(self, token: int, now_us: int) -> None:
         """Note that a token is committed; anything newer than what was sent is not of this process."""
+        self._follow(now_us)
         if self.seen_us < token <= self.sent_us:
             self.seen_us = token
             self.round_trip_us = max(now_us - token, 0)
 
     def overdue_s(self, now_us: int) -> float:
         """Tell for how long the next one should have come back, which is how long readings may be waiting."""
+        self._follow(now_us)
         due_us = (self.seen_us or self.started_us) + _EVERY_US
         return max(now_us - due_us, 0) / 1e6
+
+    def _follow(self, now_us: int) -> None:
+        """Go along with a clock that was put back; else nothing would count until it caught up."""
+        # Written only then: two threads come here, and one must not undo what the other notes.
+        if max(self.seen_us, self.started_us) > now_us:
+            self.seen_us = min(self.seen_us, now_us)
+            self.started_us = min(self.started_us, now_us)
 
     def heard(self) -> None:
         """Note that something came from the broker, or that there is no connection that could be dead."""

@@ -24,8 +24,8 @@ COPY (
 SELECT pg_advisory_xact_lock(7064704)
 
 -- ingest_gaps_load --
--- Reads the holes in the sequences of some meters.
-SELECT meter_key, boot, seq_from, seq_to FROM sequence_gap
+-- Reads the holes in the sequences of some meters, and what became of each so far.
+SELECT meter_key, boot, seq_from, seq_to, found_at, asked, ask_at FROM sequence_gap
 WHERE meter_key = ANY(%(meter_keys)s) ORDER BY meter_key, boot, seq_from
 
 -- ingest_progress_upsert --
@@ -42,29 +42,32 @@ USING unnest(%(meter_keys)s::integer[], %(boots)s::bigint[], %(firsts)s::bigint[
 WHERE g.meter_key = old.meter_key AND g.boot = old.boot AND g.seq_from = old.seq_from
 
 -- ingest_gaps_insert --
--- Notes new holes.
-INSERT INTO sequence_gap (meter_key, boot, seq_from, seq_to, found_at, ask_at) VALUES %s
+-- Notes new holes, and what is left of old ones.
+INSERT INTO sequence_gap (meter_key, boot, seq_from, seq_to, found_at, asked, ask_at) VALUES %s
 
 -- ingest_gaps_ask --
--- Takes the holes whose meters are to be asked now, and puts off the next time, twice as long each time.
+-- Takes the holes of some meters that are to be asked for now, and puts off the next time, twice as long each time.
 -- One put off for longer than ever was put off by a clock that went wrong.
 UPDATE sequence_gap gap
 SET asked = gap.asked + 1,
     ask_at = %(now)s + least(%(first_s)s * 2 ^ least(gap.asked, 20), %(longest_s)s) * interval '1 second'
 FROM (
     SELECT meter_key, boot, seq_from FROM sequence_gap
-    WHERE ask_at <= %(now)s OR ask_at > %(now)s + %(longest_s)s * interval '1 second' ORDER BY ask_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
+    WHERE meter_key = ANY(%(meter_keys)s)
+        AND (ask_at <= %(now)s OR ask_at > %(now)s + %(longest_s)s * interval '1 second')
+    ORDER BY ask_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
 ) due
 WHERE gap.meter_key = due.meter_key AND gap.boot = due.boot AND gap.seq_from = due.seq_from
 RETURNING gap.meter_key, gap.boot, gap.seq_from, gap.seq_to
 
 -- ingest_canary_seen --
--- Stores the canary that came back.
+-- Stores the canary that came back, unless it claims to come from the future; a stored one that
+-- does was sent before the clock was put back, and gives way.
 INSERT INTO ingest_canary (identity, token, sent_at, seen_at)
-VALUES (%(identity)s, %(token)s, %(sent_at)s, %(seen_at)s)
+SELECT %(identity)s, %(token)s, %(sent_at)s, %(seen_at)s WHERE %(sent_at)s <= %(seen_at)s
 ON CONFLICT (identity) DO UPDATE
 SET token = excluded.token, sent_at = excluded.sent_at, seen_at = excluded.seen_at
-WHERE ingest_canary.token < excluded.token
+WHERE ingest_canary.token < excluded.token OR ingest_canary.sent_at > excluded.seen_at
 
 -- ingest_canary_last --
 -- Finds the last canary of a process that came back.

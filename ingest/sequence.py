@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -100,26 +101,26 @@ def _changes(values: NDArray[Any]) -> NDArray[np.bool_]:
 
 def advance(progress: Progress, seqs: Iterable[int]) -> Progress:
     """Note newly committed sequence numbers, in any order and any number of times."""
-    highest, gaps = progress.highest, list(progress.gaps)
-    for seq in sorted(set(seqs)):
-        if seq == highest + 1:
-            highest = seq
-        elif seq > highest:
+    ordered = sorted(set(seqs))
+    highest, first_new = progress.highest, bisect_right(ordered, progress.highest)
+    gaps = _fill(progress.gaps, ordered[:first_new])
+    for seq in ordered[first_new:]:
+        if seq > highest + 1:
             gaps.append((highest + 1, seq - 1))
-            highest = seq
-        elif gaps:
-            gaps = _fill(gaps, seq)
+        highest = seq
     return Progress(highest, tuple(gaps))
 
 
-def _fill(gaps: list[tuple[int, int]], seq: int) -> list[tuple[int, int]]:
-    filled = []
-    for first, last in gaps:
-        if not first <= seq <= last:
-            filled.append((first, last))
-            continue
-        if first < seq:
-            filled.append((first, seq - 1))
-        if seq < last:
-            filled.append((seq + 1, last))
-    return filled
+def _fill(gaps: Gaps, seqs: list[int]) -> list[tuple[int, int]]:
+    """Take ascending numbers out of the gaps; one pass over both, for there can be very many of each."""
+    left, at = [], 0
+    for gap_first, last in gaps:
+        first = gap_first
+        while at < len(seqs) and seqs[at] <= last:
+            if first < seqs[at]:
+                left.append((first, seqs[at] - 1))
+            first = max(first, seqs[at] + 1)
+            at += 1
+        if first <= last:
+            left.append((first, last))
+    return left

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,19 +95,36 @@ class IngestService:
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop. Raises SessionLostError or IdentityLostError."""
+        self._halt.clear()
+        try:
+            self._begin(stop)
+            with Handover(self._settle, self._committer.confirm) as handover, self._leaving():
+                self._drain(handover, stop)
+            self._committer.confirm(at_once=True)
+        finally:
+            self._session.stop()
+
+    def _begin(self, stop: threading.Event) -> None:
         self._persist(self._recall, stop)
+        # Before any message makes it necessary: whoever is asked for missing readings has to be known.
+        self._persist(lambda: self._refresh_directory(Messages.of([]), self._clock_us()), stop)
         self._persist(self._keep_house, stop)
         self._persist(self._subscribe, stop)
+
+    @contextmanager
+    def _leaving(self) -> Iterator[None]:
+        """Let the thread beside give up where the database is away; a failure ends the session at once.
+
+        That thread may hang for long, and a session that is still connected meanwhile would throw
+        out, again and again, the process that took over.
+        """
         try:
-            with Handover(self._settle, self._committer.confirm) as handover:
-                try:
-                    self._drain(handover, stop)
-                finally:
-                    self._halt.set()
+            yield
+        except BaseException:
+            self._session.stop()
+            raise
         finally:
-            self._halt.clear()
-        self._committer.confirm(at_once=True)
-        self._session.stop()
+            self._halt.set()
 
     def _recall(self) -> None:
         """Take up the last canary of an earlier process: readings may have been waiting since then."""

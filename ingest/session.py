@@ -24,6 +24,7 @@ from ingest.confirming import Outgoing
 from ingest.delivery import Delivery
 from ingest.exceptions import SessionLostError
 from ingest.paho_bulk import BulkClient, is_supported
+from ingest.paho_leave import leave
 from ingest.paho_plain import PlainClient
 from ingest.subscriptions import Subscriptions
 
@@ -157,10 +158,13 @@ class MqttSession:
                 self._client.publish(topic, payload, qos=1)
 
     def stop(self) -> None:
-        """Close the connection; the broker keeps the session."""
+        """Close the connection, the broker keeps the session; from here on nothing is acknowledged."""
+        if not self._started:
+            return
         self._started = False
-        self._client.disconnect()
-        self._client.loop_stop()
+        with self._lock:
+            self._up = False
+        leave(self._client)
 
     def _make_client(self, client_id: str) -> BulkClient | PlainClient:
         v5 = self._protocol == MQTTProtocolVersion.MQTTv5

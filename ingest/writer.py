@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleet.times import to_datetime
-from ingest.backfill import GRACE
 from ingest.batch import AssembledBatch
 from ingest.dirty_work import leave_dirty_work
+from ingest.gaps import KnownGaps
 from ingest.refusals import Refusal
-from ingest.sequence import FIRST_SEQ, Advanced, Boot, Gaps, Runs, advance_all
+from ingest.sequence import FIRST_SEQ, Advanced, Boot, Runs, advance_all
 from ingest.status import StatusChange
 from storage.copy_codec import CopyColumn, decode_copy
 from storage.database import Database, Transaction
@@ -72,9 +72,10 @@ def _advance(transaction: Transaction, batch: AssembledBatch, now: datetime) -> 
     # From here to the commit no other process counts; what it counted is in the rows read next.
     transaction.execute(_SQL["ingest_progress_lock"])
     highest = _highest(transaction, runs)
-    after = advance_all(runs, highest, _gaps(transaction, runs))
+    known = KnownGaps.load(transaction, runs.meter_key)
+    after = advance_all(runs, highest, known.gaps)
     _write_progress(transaction, runs, highest, after)
-    _write_gaps(transaction, runs, after, now)
+    known.write(transaction, runs, after, now)
     boots = zip(runs.meter_key.tolist(), runs.boot.tolist(), strict=True)
     return {boot: seq for boot, seq in zip(boots, after.through.tolist(), strict=True) if seq >= FIRST_SEQ}
 
@@ -101,14 +102,6 @@ def _highest(transaction: Transaction, runs: Runs) -> NDArray[np.int64]:
     return decode_copy([CopyColumn("highest", "int8", nullable=False)], data)["highest"]
 
 
-def _gaps(transaction: Transaction, runs: Runs) -> dict[Boot, Gaps]:
-    found: dict[Boot, Gaps] = {}
-    for row in transaction.rows(_SQL["ingest_gaps_load"], {"meter_keys": np.unique(runs.meter_key)}):
-        boot = row["meter_key"], row["boot"]
-        found[boot] = (*found.get(boot, ()), (row["seq_from"], row["seq_to"]))
-    return found
-
-
 def _figures(batch: AssembledBatch, written: Written) -> Counter[str]:
     """Count what the heartbeat shows; refused readings also by the field that was wrong."""
     fields = Counter(f"refused_{reason.field}" for refusal in batch.refusals for reason in refusal.reasons)
@@ -125,24 +118,6 @@ def _note_canary(transaction: Transaction, token: int, identity: str, now: datet
     if token:
         seen = {"identity": identity, "token": token, "sent_at": to_datetime(token), "seen_at": now}
         transaction.execute(_SQL["ingest_canary_seen"], seen)
-
-
-def _write_gaps(transaction: Transaction, runs: Runs, after: Advanced, now: datetime) -> None:
-    gone: list[tuple[int, int, int, int]] = []
-    new: list[tuple[int, int, int, int]] = []
-    for at, (old_gaps, gaps) in after.gaps.items():
-        boot = int(runs.meter_key[at]), int(runs.boot[at])
-        gone += [(*boot, *gap) for gap in set(old_gaps) - set(gaps)]
-        new += [(*boot, *gap) for gap in set(gaps) - set(old_gaps)]
-    if gone:
-        keys, boots, firsts, _ = (list(column) for column in zip(*gone, strict=True))
-        transaction.execute(
-            _SQL["ingest_gaps_delete"], {"meter_keys": keys, "boots": boots, "firsts": firsts}
-        )
-    times = {"now": now, "ask": now + GRACE}
-    rows = [{"key": k, "boot": b, "from": first, "to": last, **times} for k, b, first, last in new]
-    template = "(%(key)s, %(boot)s, %(from)s, %(to)s, %(now)s, %(ask)s)"
-    transaction.execute_many(_SQL["ingest_gaps_insert"], rows, template)
 
 
 def _insert_refusals(transaction: Transaction, refusals: Sequence[Refusal]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ingest.confirming import Outgoing
 from ingest.delivery import Delivery
+from ingest.subscriptions import Subscriptions
 from storage.database import Database
 
 NOW_US = 1_795_147_200_000_000
@@ -22,6 +23,10 @@ class SessionLog:
         self.acknowledged: list[tuple[int, int]] = []
         self.sent: list[tuple[str, bytes]] = []
         self.said: list[tuple[str, dict[str, int]]] = []
+
+    def start(self, _subscriptions: Subscriptions) -> None: ...
+
+    def stop(self) -> None: ...
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> int:
         with self._database.transaction() as transaction:

@@ -170,12 +170,37 @@ def test_the_canary_counts_once_it_is_committed(service: IngestService, database
         assert transaction.row("SELECT count(*) AS n FROM refusal") == {"n": 0}
 
 
+def test_a_stored_canary_of_a_clock_that_was_ahead_gives_way_and_a_forged_one_is_not_stored(
+    database: Database,
+) -> None:
+    service = IngestService(database, SessionLog(database), IngestOptions(), clock_us=lambda: NOW_US)  # type: ignore[arg-type]
+    with database.transaction() as transaction:
+        transaction.execute(
+            "INSERT INTO ingest_canary VALUES ('meterwarden-ingest', %(token)s, %(sent)s, %(sent)s)",
+            {"token": NOW_US + 3_600_000_000, "sent": to_datetime(NOW_US + 3_600_000_000)},
+        )
+
+    def stored_after(token: int) -> int:
+        topic = b"meterwarden/canary/meterwarden-ingest"
+        service.handle([Delivery(1, NOW_US, [topic], [b"%d" % token], [1])])
+        with database.transaction() as transaction:
+            (row,) = transaction.rows("SELECT token FROM ingest_canary")
+        return int(row["token"])
+
+    assert stored_after(NOW_US - 20_000_000) == NOW_US - 20_000_000
+    assert stored_after(9_999_999_999_999_999) == NOW_US - 20_000_000
+    assert stored_after(NOW_US - 30_000_000) == NOW_US - 20_000_000
+    assert stored_after(NOW_US - 10_000_000) == NOW_US - 10_000_000
+
+
 class Mute:
     """Stands in for a session whose thread died: it looks connected, and brings nothing."""
 
     connected, connected_since_us, backlog, epoch, expiry_s = True, NOW_US, 0, 1, 604_800
 
     def start(self, _subscriptions: Subscriptions) -> None: ...
+
+    def stop(self) -> None: ...
 
     def take(self, _most: int, _timeout_s: float) -> list[Delivery]:
         return []
@@ -323,6 +348,10 @@ class ClientLog:
     def __init__(self) -> None:
         self.acks: list[int] = []
 
+    def disconnect(self) -> None: ...
+
+    def loop_stop(self) -> None: ...
+
     def acknowledge_all(self, packet_ids: Sequence[int]) -> None:
         self.acks += packet_ids
 
@@ -333,6 +362,15 @@ def test_an_acknowledgement_of_an_older_connection_never_reaches_the_broker() ->
     session._epoch, session._up = 2, True
     assert session.acknowledge([_message(1, epoch=1), _message(2, epoch=2)]) == 1
     assert client.acks == [2]
+
+
+def test_nothing_is_acknowledged_once_the_session_was_stopped() -> None:
+    session = MqttSession("mqtt://127.0.0.1:9", "x")
+    session._client = client = ClientLog()  # type: ignore[assignment]
+    session._epoch, session._up, session._started = 1, True, True
+    session.stop()
+    assert session.acknowledge([_message(1)]) == 0
+    assert client.acks == []
 
 
 def test_topics_that_the_broker_refuses_are_named() -> None:

@@ -64,3 +64,28 @@ def test_a_clock_that_was_put_back_makes_no_negative_times():
     canary.next_token(100 * S_US)
     canary.came_back(100 * S_US, 40 * S_US)
     assert (canary.round_trip_us, canary.overdue_s(40 * S_US)) == (0, 0.0)
+
+
+def test_a_clock_that_was_ahead_for_a_while_hides_no_dead_path_once_it_is_put_right():
+    canary = Canary("north", started_us=3_690 * S_US)
+    canary.next_token(3_700 * S_US)
+    canary.came_back(3_700 * S_US, 3_701 * S_US)
+    assert canary.next_token(100 * S_US) == 100 * S_US
+    assert canary.overdue_s(160 * S_US) == 50.0
+    canary.next_token(160 * S_US)
+    canary.came_back(160 * S_US, 161 * S_US)
+    assert (canary.seen_us, canary.overdue_s(171 * S_US)) == (160 * S_US, 1.0)
+
+
+def test_a_process_that_began_while_the_clock_was_ahead_misses_its_first_canary_all_the_same():
+    canary = Canary("north", started_us=3_700 * S_US)
+    assert canary.overdue_s(100 * S_US) == 0.0
+    assert canary.overdue_s(130 * S_US) == 20.0
+
+
+def test_a_token_from_the_future_counts_for_nothing_after_the_clock_was_put_back():
+    canary = Canary("north")
+    canary.next_token(3_700 * S_US)
+    canary.next_token(100 * S_US)
+    canary.came_back(3_700 * S_US, 101 * S_US)
+    assert canary.seen_us == 0

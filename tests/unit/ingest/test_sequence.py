@@ -43,6 +43,31 @@ def test_the_mark_and_the_holes_say_exactly_what_was_not_seen(batches: list[set[
     assert set(range(1, progress.committed_through + 1)) <= seen
 
 
+def test_every_other_number_and_then_the_rest_are_accounted_for_by_the_hundred_thousand() -> None:
+    many = 100_000
+    evens = advance(Progress(), range(2, many + 1, 2))
+    assert evens == Progress(many, tuple((odd, odd) for odd in range(1, many, 2)))
+    # Every second of the holes is filled, so that half of them have to be carried over.
+    halved = advance(evens, range(1, many, 4))
+    assert halved == Progress(many, tuple((odd, odd) for odd in range(3, many, 4)))
+    assert advance(halved, range(3, many, 4)) == Progress(many)
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), st.integers(1, 9)), max_size=6), st.sets(st.integers(0, 90)))
+def test_wide_holes_are_filled_like_sets_of_numbers(steps: list[tuple[int, int]], seqs: set[int]) -> None:
+    gaps, end = [], 0
+    for apart, length in steps:
+        gaps.append((end + apart + 1, end + apart + length))
+        end += apart + length
+    after = advance(Progress(end + 1, tuple(gaps)), seqs)
+    missing = {seq for first, last in gaps for seq in range(first, last + 1)}
+    new = set(range(end + 2, max(seqs, default=0) + 1))
+    left = [seq for first, last in after.gaps for seq in range(first, last + 1)]
+    assert left == sorted((missing | new) - seqs)
+    # No hole touches the next: what is left of one is never cut further than it must be.
+    assert all(one[1] + 1 < other[0] for one, other in zip(after.gaps, after.gaps[1:], strict=False))
+
+
 def _account(batches: list[list[tuple[int, int, int]]]) -> dict[tuple[int, int], Progress]:
     """Keep account of (meter, boot, seq) as ingest does: many boots at a time, as columns."""
     account: dict[tuple[int, int], Progress] = {}
