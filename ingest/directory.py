@@ -87,8 +87,8 @@ class Directory:
                 self._strange[topic] = known
             else:
                 self._routes[topic] = known
-            if known.entry is not None and known.topic is not None and known.topic.leaf == "telemetry":
-                self._telemetry[topic] = known.entry.meter_key
+                if known.topic is not None and known.topic.leaf == "telemetry":
+                    self._telemetry[topic] = known.entry.meter_key
         return known
 
     def meter_keys(self, topics: Sequence[bytes]) -> list[int]:

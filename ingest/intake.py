@@ -75,17 +75,6 @@ def finish(intake: Intake, sparkplug: SparkplugDecoder) -> AssembledBatch:
     return batch
 
 
-def take_in(
-    messages: Messages,
-    directory: Directory,
-    window: TimeWindow,
-    canary_topic: bytes,
-    sparkplug: SparkplugDecoder,
-) -> AssembledBatch:
-    """Make one batch of messages of any kind, in one go."""
-    return finish(begin(messages, directory, window, canary_topic), sparkplug)
-
-
 def _status_change(messages: Messages, at: int, directory: Directory) -> StatusChange | Refusal:
     route, received_us = directory.route(messages.topics[at]), messages.received_us[at]
     payload, reasons = messages.payloads[at], route.reasons

@@ -14,7 +14,7 @@ from ingest.formats.sparkplug import SparkplugDecoder
 from ingest.formats.sparkplug_result import SparkplugResult
 from ingest.formats.sparkplug_topic import NAMESPACE
 from ingest.refusals import Reason, Refusal, limited, unexamined
-from ingest.rules import Decoded, refuse
+from ingest.rules import Decoded
 from ingest.status import StatusChange
 
 _Found = tuple[DirectoryEntry | None, int, Admitted]
@@ -93,9 +93,9 @@ def _sparkplug(
     try:
         topic = messages.topics[at].decode("utf-8")
     except UnicodeDecodeError:
-        decoded = Decoded()
-        refuse(decoded, None, [("topic", "is not UTF-8")])
-        return [(None, decoded)]
+        refused = SparkplugResult()
+        refused.refuse("topic", "is not UTF-8")
+        return refused.decoded
     result = sparkplug.decode(topic, messages.payloads[at], received_us)
     _add_words(batch, result, directory, received_us)
     return result.decoded

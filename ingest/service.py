@@ -107,7 +107,7 @@ class IngestService:
     def _begin(self, stop: threading.Event) -> None:
         self._persist(self._recall, stop)
         # Before any message makes it necessary: whoever is asked for missing readings has to be known.
-        self._persist(lambda: self._refresh_directory(Messages.of([]), self._clock_us()), stop)
+        self._persist(lambda: self._refresh_directory(self._clock_us()), stop)
         self._persist(self._keep_house, stop)
         self._persist(self._subscribe, stop)
 
@@ -154,7 +154,8 @@ class IngestService:
         messages = Messages.of(deliveries)
         self._failpoint("taken")
         now_us = self._clock_us()
-        self._refresh_directory(messages, now_us)
+        self._refresh_directory(now_us)
+        self._look_up_unknown(messages, now_us)
         window = TimeWindow.around(now_us, self._options.max_age_days)
         return Batch(deliveries, begin(messages, self._directory, window, self._canary.topic.encode()))
 
@@ -170,12 +171,15 @@ class IngestService:
             msg = "the connection to the broker looks alive, and nothing comes through it"
             raise SessionLostError(msg)
 
-    def _refresh_directory(self, messages: Messages, now_us: int) -> None:
-        """Learn what changed in the registry, now and then, and of meters that are unknown at once."""
+    def _refresh_directory(self, now_us: int) -> None:
+        """Learn, now and then, what changed in the registry."""
         if not 0 <= now_us - self._directory_read_us < _DIRECTORY_US:
             since = max(0, self._directory_read_us - _REGISTRY_OVERLAP_US) if self._directory.entries else 0
             self._read_directory("ingest_directory", {"since": to_datetime(since)})
             self._directory_read_us = now_us
+
+    def _look_up_unknown(self, messages: Messages, now_us: int) -> None:
+        """Learn of meters that were registered a moment ago."""
         if not 0 <= now_us - self._missed_us < _DIRECTORY_MISS_US:
             unknown = self._directory.unknown(messages.topics)[:_MOST_UNKNOWN]
             if unknown:

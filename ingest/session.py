@@ -108,8 +108,8 @@ class MqttSession:
             properties.ReceiveMaximum = _RECEIVE_MAXIMUM
             extra = {"clean_start": False, "properties": properties}
         self._client.connect_async(self._url.hostname or "127.0.0.1", port, keepalive=_KEEPALIVE_S, **extra)
-        self._client.loop_start()
         self._started = True
+        self._client.loop_start()
 
     def take(self, most: int, timeout_s: float) -> list[Delivery]:
         """Take what was delivered, in order, about `most` messages or 2 MB; waits `timeout_s` for the first.
@@ -202,7 +202,8 @@ class MqttSession:
             return
         with self._lock:
             self._epoch += 1
-            self._up = True
+            # A connection may come up while the session is being stopped.
+            self._up = self._started
             self._connected_since_us = time.time_ns() // 1000
             # Under the lock, so that nothing is sent before; a canary without subscription is lost.
             self._subscribe()

@@ -21,6 +21,7 @@ from bench.faults.runner import Runner
 from bench.faults.stage import Stage
 from bench.ingest.exceptions import BenchError
 from bench.ingest.scratch import scratch_directory
+from bench.parts import positive
 from runtime.exceptions import RuntimeFailure
 from storage.exceptions import StorageError
 
@@ -96,7 +97,7 @@ def _say(outcome: Outcome, took_s: float) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="faults", description=__doc__)
-    parser.add_argument("--runs", type=_positive, default=1, help="how often each fault is tried")
+    parser.add_argument("--runs", type=positive, default=1, help="how often each fault is tried")
     parser.add_argument(
         "--seed", type=int, default=secrets.randbelow(1 << 31), help="same seed, same faults and moments"
     )
@@ -106,14 +107,6 @@ def _arguments() -> argparse.Namespace:
         "--mutation", choices=MUTATIONS, help="make ingest wrong, to see that it is found out"
     )
     return parser.parse_args()
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        msg = "has to be at least 1"
-        raise argparse.ArgumentTypeError(msg)
-    return number
 
 
 if __name__ == "__main__":

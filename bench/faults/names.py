@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fleet.meters import CustomerKind, Meter, ReadingClass, Technology
+from bench.parts import hotel_meter
+from fleet.meters import Meter
 
 COMPANY = "north"
 IDENTITY = "faults-ingest"
@@ -16,15 +17,4 @@ START_BEFORE_MS = 6 * 3600 * 1000
 
 def meters() -> list[Meter]:
     """Make the registry's rows of all meters."""
-    return [
-        Meter(
-            meter_id=meter_id,
-            company=COMPANY,
-            customer=f"Hotel {meter_id}",
-            customer_kind=CustomerKind.COMMERCIAL,
-            reading_class=ReadingClass.DAILY,
-            technology=Technology.ROOTS,
-            g_size="G100",
-        )
-        for meter_id in (*BUFFERED, *PATIENT, *FORGETFUL)
-    ]
+    return [hotel_meter(COMPANY, meter_id) for meter_id in (*BUFFERED, *PATIENT, *FORGETFUL)]

@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psycopg2
 from sqlalchemy.engine import make_url
 
 from bench.faults.control import Control
@@ -24,6 +23,7 @@ from bench.faults.proxy import Proxy
 from bench.faults.server import Server, socket_address
 from bench.faults.stage import Stage
 from bench.faults.watch import Answers, Witness
+from bench.parts import administer
 from storage.database import Database
 from storage.migrate import migrate
 from storage.partitions import ensure_partitions
@@ -93,7 +93,7 @@ def _server(stack: ExitStack, folder: Path) -> tuple[Server | None, str]:
     server = Server(folder / "data")
     url = server.start()
     stack.callback(server.stop)
-    _administer(url, *_SMALL_LOG)
+    administer(url, *_SMALL_LOG)
     return server, url
 
 
@@ -101,7 +101,7 @@ def _server(stack: ExitStack, folder: Path) -> tuple[Server | None, str]:
 def _database(server_url: str) -> Iterator[str]:
     """Make a database of its own, migrated, with all meters registered."""
     name = f"meterwarden_faults_{os.getpid()}"
-    _administer(server_url, f"CREATE DATABASE {name}")
+    administer(server_url, f"CREATE DATABASE {name}")
     url = make_url(server_url).set(database=name).render_as_string(hide_password=False)
     database = Database(url)
     try:
@@ -114,7 +114,7 @@ def _database(server_url: str) -> Iterator[str]:
     try:
         yield url
     finally:
-        _administer(server_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        administer(server_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 def _through(proxy: Proxy, url: str) -> str:
@@ -131,14 +131,3 @@ def _connect(address: str | tuple[str, int]) -> socket.socket:
     end = socket.create_connection(address, timeout=5)
     end.settimeout(None)
     return end
-
-
-def _administer(url: str, *statements: str) -> None:
-    connection = psycopg2.connect(url)
-    connection.autocommit = True
-    try:
-        with connection.cursor() as cursor:
-            for statement in statements:
-                cursor.execute(statement)
-    finally:
-        connection.close()

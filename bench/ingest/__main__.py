@@ -15,6 +15,7 @@ from bench.ingest.exceptions import BenchError
 from bench.ingest.results import report, table, to_json
 from bench.ingest.scratch import scratch_databases, scratch_directory
 from bench.ingest.stage import Measured, Stage
+from bench.parts import positive
 from runtime.exceptions import RuntimeFailure
 from storage.exceptions import StorageError
 
@@ -91,10 +92,10 @@ def _measure(given: argparse.Namespace) -> Results:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench-ingest", description=__doc__)
-    parser.add_argument("--n", type=_positive, default=200_000, help="messages of each run")
-    parser.add_argument("--runs", type=_positive, default=3, help="runs of each contestant")
+    parser.add_argument("--n", type=positive, default=200_000, help="messages of each run")
+    parser.add_argument("--runs", type=positive, default=3, help="runs of each contestant")
     parser.add_argument(
-        "--backlog", type=_positive, help="also measure memory at a backlog of so many messages"
+        "--backlog", type=positive, help="also measure memory at a backlog of so many messages"
     )
     parser.add_argument("--peers", type=_absolute, metavar="PYTHON", help="Python that has the peers")
     parser.add_argument(
@@ -107,14 +108,6 @@ def _arguments() -> argparse.Namespace:
 def _absolute(text: str) -> str:
     """Name a program so that it is found from any directory, without following a venv's symlink."""
     return str(Path(text).absolute())
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        msg = "has to be at least 1"
-        raise argparse.ArgumentTypeError(msg)
-    return number
 
 
 if __name__ == "__main__":

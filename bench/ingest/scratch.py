@@ -10,12 +10,11 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
-import psycopg2
 from sqlalchemy.engine import make_url
 
 from bench.ingest.exceptions import BenchError
 from bench.ingest.workload import BOOT, COMPANY, METERS, meter_id
-from fleet.meters import CustomerKind, Meter, ReadingClass, Technology
+from bench.parts import administer, hotel_meter
 from runtime.embedded_database import EmbeddedDatabase
 from storage.database import Database
 from storage.migrate import migrate
@@ -34,16 +33,19 @@ class Scratch:
 
     def build(self) -> None:
         """Make the template: migrated, partitioned, 5,000 meters registered."""
-        self._administer(f"CREATE DATABASE {self._name}")
+        administer(self._server_url, f"CREATE DATABASE {self._name}")
         database = Database(self._url_of(self._name))
         try:
             migrate(database)
             with database.transaction() as transaction:
                 ensure_partitions(transaction, datetime.now(UTC))
-                upsert_meters(transaction, [_meter(number) for number in range(METERS)])
+                upsert_meters(
+                    transaction, [hotel_meter(COMPANY, meter_id(number)) for number in range(METERS)]
+                )
         finally:
             database.close()
-        self._administer(
+        administer(
+            self._server_url,
             # TimescaleDB's own workers would keep a template busy.
             f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS false",
             f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self._name}'",
@@ -51,32 +53,22 @@ class Scratch:
 
     def drop(self) -> None:
         """Remove the template."""
-        self._administer(f"DROP DATABASE IF EXISTS {self._name} WITH (FORCE)")
+        administer(self._server_url, f"DROP DATABASE IF EXISTS {self._name} WITH (FORCE)")
 
     @contextmanager
     def copy(self) -> Iterator[Database]:
         """Give a fresh copy, with everything on disk, so that no measurement pays for another's writes."""
         name = f"{self._name}_{next(_NUMBERS)}"
-        self._administer(f"CREATE DATABASE {name} TEMPLATE {self._name}", "CHECKPOINT")
+        administer(self._server_url, f"CREATE DATABASE {name} TEMPLATE {self._name}", "CHECKPOINT")
         database = Database(self._url_of(name))
         try:
             yield database
         finally:
             database.close()
-            self._administer(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            administer(self._server_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
     def _url_of(self, name: str) -> str:
         return make_url(self._server_url).set(database=name).render_as_string(hide_password=False)
-
-    def _administer(self, *statements: str) -> None:
-        connection = psycopg2.connect(self._server_url)
-        connection.autocommit = True
-        try:
-            with connection.cursor() as cursor:
-                for statement in statements:
-                    cursor.execute(statement)
-        finally:
-            connection.close()
 
 
 @contextmanager
@@ -122,18 +114,6 @@ def check_stored(database: Database, readings: int) -> None:
         missing, doubled = readings - found["distinct_readings"], found["stored"] - found["distinct_readings"]
         msg = f"of {readings} readings {missing} are missing and {doubled} doubled: {found}"
         raise BenchError(msg)
-
-
-def _meter(number: int) -> Meter:
-    return Meter(
-        meter_id=meter_id(number),
-        company=COMPANY,
-        customer=f"Hotel {number}",
-        customer_kind=CustomerKind.COMMERCIAL,
-        reading_class=ReadingClass.DAILY,
-        technology=Technology.ROOTS,
-        g_size="G100",
-    )
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from ingest.batch import AssembledBatch
 from ingest.delivery import Messages
 from ingest.directory import Directory
 from ingest.formats.sparkplug import SparkplugDecoder
-from ingest.intake import take_in
+from ingest.intake import begin, finish
 from ingest.other_formats import is_other
 from ingest.refusals import Refusal
 from ingest.writer import _refusal_row
@@ -34,7 +34,7 @@ def take(sent: Sequence[Sent]) -> AssembledBatch:
         [message.payload for message in sent],
         [NOW_US + at for at in range(len(sent))],
     )
-    return take_in(messages, DIRECTORY, WINDOW, CANARY, SparkplugDecoder())
+    return finish(begin(messages, DIRECTORY, WINDOW, CANARY), SparkplugDecoder())
 
 
 def check(sent: Sequence[Sent], batch: AssembledBatch) -> Counter[str]:

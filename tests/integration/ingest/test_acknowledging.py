@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from fleet.meters import Meter
 from fleet.times import to_datetime
 from ingest.confirming import Outgoing
-from ingest.delivery import Delivery, Messages
+from ingest.delivery import Delivery
 from ingest.exceptions import IdentityLostError, SessionLostError
 from ingest.identity import Identity
 from ingest.service import STEPS, IngestOptions, IngestService
@@ -79,7 +79,7 @@ def test_nothing_is_acknowledged_while_the_database_is_away(service: IngestServi
     service._committer._writer._database = Database(
         "postgresql://nobody@127.0.0.1:9/none", connect_timeout_s=1
     )
-    service._refresh_directory(Messages([], [], []), NOW_US)
+    service._refresh_directory(NOW_US)
     with pytest.raises(DatabaseUnavailableError):
         service.handle([_message(1)])
     assert service._session.acknowledged == []
