@@ -68,6 +68,16 @@ CATALOGUE: tuple[CheckSpec, ...] = (
     _spec(14, "oil_overdue", _M, _M, TaskKind.OIL_SERVICE, "1"),
     _spec(15, "meter_silent", _M, _M, TaskKind.ALARM_VISIT, "s"),
     _spec(16, "data_gap", _N, _N, None, "s"),
+    _spec(26, "balance_mismatch", _M, _M, TaskKind.ALARM_VISIT, "balance"),
+    _spec(27, "balance_forecast", _I, _N, None, "d"),
+    _spec(28, "correction_mismatch", _N, _M, TaskKind.ALARM_VISIT, "1"),
+    _spec(29, "low_reception", _N, _N, None, "1"),
+    _spec(32, "small_continuous_flow", _M, _M, TaskKind.ALARM_VISIT, "m3/h"),
+    _spec(33, "night_flow", _N, _N, TaskKind.ALARM_VISIT, "m3/h"),
+    _spec(34, "usage_shift", _N, _N, None, "1"),
+    _spec(35, "meter_oversized", _I, _I, None, "1"),
+    _spec(36, "meter_undersized", _N, _N, None, "1"),
+    _spec(37, "battery_forecast", _I, _N, None, "d"),
 )
 
 BY_CODE: dict[str, CheckSpec] = {spec.code: spec for spec in CATALOGUE}
