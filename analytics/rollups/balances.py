@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.block import Floats
-from analytics.rollups.registers import RegisterLimits
+from analytics.rollups.registers import moved_m3
 from analytics.segments import Mask
+from fleet.meter_table import MeterTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,22 +28,22 @@ class BalancePairs:
     after_standard: Mask
 
     def account(
-        self, limits: RegisterLimits, group: NDArray[np.intp], size: int
+        self, meters: MeterTable, group: NDArray[np.intp], size: int
     ) -> dict[str, NDArray[np.float64]]:
         """Sum up per group, of which there are `size`, what was spent and added, and its volumes.
 
         Between a working and a standard register there is no volume.
         """
-        moved_m3 = limits.moved_m3(
-            self.meter_key, self.elapsed_us, self.before_m3, self.after_m3, self.after_standard
+        volume_m3 = moved_m3(
+            meters, self.meter_key, self.elapsed_us, self.before_m3, self.after_m3, self.after_standard
         )
-        moved_m3[self.before_standard != self.after_standard] = 0.0
+        volume_m3[self.before_standard != self.after_standard] = 0.0
         fell, rose = self.change < 0, self.change > 0
         amounts = {
             "balance_spent": (fell, -self.change),
             "balance_added": (rose, self.change),
-            "spent_volume": (fell, moved_m3),
-            "added_volume": (rose, moved_m3),
+            "spent_volume": (fell, volume_m3),
+            "added_volume": (rose, volume_m3),
         }
         return {
             name: np.bincount(group[where], weights=values[where], minlength=size).astype(np.float64)

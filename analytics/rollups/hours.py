@@ -8,15 +8,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.frames import blanked_in_use, dropout, registers
+from analytics.data.dropout import blanked_in_use, dropout, registers
 from analytics.rollups.balances import BalancePairs
 from analytics.rollups.columns import HourRollups
 from analytics.rollups.groups import Groups
 from analytics.rollups.periods import Granularity, begin_us
-from analytics.rollups.registers import RegisterLimits
 from analytics.segments import Mask, Segments
-from fleet.meters import MeterTable
-from fleet.policy import DEFAULT_POLICY, Policy
+from fleet.meter_table import MeterTable
 from fleet.readings import ABSENT, ReadingBatch
 
 _Columns = dict[str, NDArray[Any]]
@@ -26,7 +24,6 @@ def hour_rollups(
     readings: ReadingBatch,
     meters: MeterTable,
     zone: ZoneInfo,
-    policy: Policy = DEFAULT_POLICY,
     in_use: Mask | None = None,
 ) -> HourRollups:
     """Roll readings up into one row per meter and local hour with at least one frame.
@@ -40,14 +37,12 @@ def hour_rollups(
     readings
         In any order, n of them; every `meter_key` in `meters`. No readings give no rows.
     meters
-        Shape (m,), sorted by number.
+        Shape (m,), sorted by number; their limits say what a roll-over of the register may be.
     zone
         Local time of the meters' company.
-    policy
-        Limits that no meter states: what a roll-over of the register may be.
     in_use
         Shape (m,): whether a register of the meter was above 0 before these readings, which tells
-        some dropout frames (see `analytics.frames.blanked_in_use`); None for a whole history.
+        some dropout frames (see `analytics.data.dropout.blanked_in_use`); None for a whole history.
 
     Returns
     -------
@@ -71,7 +66,7 @@ def hour_rollups(
     columns |= _snapshots(batch, heads, ~blank)
     standard = np.isnan(volume_m3)
     register_m3 = np.where(standard, std_volume_m3, volume_m3)
-    columns |= _balance(batch, heads, register_m3, standard, RegisterLimits(meters, policy))
+    columns |= _balance(batch, heads, register_m3, standard, meters)
     columns |= _batteries(batch, heads, ~blank)
     return HourRollups.build(len(whole.group), **columns)
 
@@ -130,7 +125,7 @@ def _snapshots(batch: ReadingBatch, heads: Mask, valid: Mask) -> _Columns:
 
 
 def _balance(
-    batch: ReadingBatch, heads: Mask, register_m3: NDArray[np.float64], standard: Mask, limits: RegisterLimits
+    batch: ReadingBatch, heads: Mask, register_m3: NDArray[np.float64], standard: Mask, meters: MeterTable
 ) -> _Columns:
     shown = ~np.isnan(batch.balance) & ~np.isnan(register_m3)
     columns = _ends(batch, heads, np.where(shown, batch.balance, np.nan), "balance")
@@ -148,7 +143,7 @@ def _balance(
         before_standard=standard[before],
         after_standard=standard[after],
     )
-    return columns | pairs.account(limits, (np.cumsum(heads) - 1)[after], size)
+    return columns | pairs.account(meters, (np.cumsum(heads) - 1)[after], size)
 
 
 def _batteries(batch: ReadingBatch, heads: Mask, valid: Mask) -> _Columns:

@@ -13,10 +13,8 @@ from analytics.rollups.balances import BalancePairs
 from analytics.rollups.columns import AMOUNTS, HourRollups
 from analytics.rollups.groups import Groups
 from analytics.rollups.periods import Granularity, begin_us
-from analytics.rollups.registers import RegisterLimits
 from analytics.segments import Mask
-from fleet.meters import MeterTable
-from fleet.policy import DEFAULT_POLICY, Policy
+from fleet.meter_table import MeterTable
 from fleet.readings import ABSENT
 
 _COUNTS = ("readings", "dropouts", "flow_n", "pressure_n", "temperature_n")
@@ -25,7 +23,7 @@ _LEAST = ("flow_min", "battery_min", "battery2_min")
 _LATEST = ("battery_last", "battery2_last", "battery_days_last")
 
 
-def merge(rows: HourRollups, meters: MeterTable, policy: Policy = DEFAULT_POLICY) -> HourRollups:
+def merge(rows: HourRollups, meters: MeterTable) -> HourRollups:
     """Make one row of all those that have the same meter and begin.
 
     Rule: first and last by time, counts and sums added, least and greatest kept; between the last
@@ -39,7 +37,7 @@ def merge(rows: HourRollups, meters: MeterTable, policy: Policy = DEFAULT_POLICY
     rows
         In any order; those of one meter and begin must not overlap in time. Where one ends at the
         very time at which another begins they are taken in the order given.
-    meters, policy
+    meters
         As in `analytics.rollups.hours.hour_rollups`.
 
     """
@@ -66,7 +64,7 @@ def merge(rows: HourRollups, meters: MeterTable, policy: Policy = DEFAULT_POLICY
         columns[name] = picked.spread(len(whole.group), getattr(rows, name)[picked.last], np.nan)
     columns |= _ends(rows, heads, "register") | _ends(rows, heads, "std_register")
     columns |= _ends(rows, heads, "balance", ("", "_register", "_standard"))
-    columns |= _amounts(rows, heads, whole, RegisterLimits(meters, policy))
+    columns |= _amounts(rows, heads, whole, meters)
     return HourRollups.build(len(whole.group), **columns)
 
 
@@ -75,19 +73,16 @@ def coarser(
     zone: ZoneInfo,
     granularity: Granularity,
     meters: MeterTable,
-    policy: Policy = DEFAULT_POLICY,
 ) -> HourRollups:
     """Roll rows up into longer periods of local time: hours into days, days into months."""
     if len(rows) == 0:
         return rows
-    return merge(replace(rows, begin_us=begin_us(rows.begin_us, zone, granularity)), meters, policy)
+    return merge(replace(rows, begin_us=begin_us(rows.begin_us, zone, granularity)), meters)
 
 
-def day_rollups(
-    hours: HourRollups, meters: MeterTable, zone: ZoneInfo, policy: Policy = DEFAULT_POLICY
-) -> HourRollups:
+def day_rollups(hours: HourRollups, meters: MeterTable, zone: ZoneInfo) -> HourRollups:
     """Roll hours up into local days; a row where the day has at least one hour."""
-    return coarser(hours, zone, Granularity.DAY, meters, policy)
+    return coarser(hours, zone, Granularity.DAY, meters)
 
 
 def _reduced(rows: HourRollups, heads: Mask, how: np.ufunc, name: str) -> NDArray[np.float64]:
@@ -110,7 +105,7 @@ def _ends(
 
 
 def _amounts(
-    rows: HourRollups, heads: Mask, whole: Groups, limits: RegisterLimits
+    rows: HourRollups, heads: Mask, whole: Groups, meters: MeterTable
 ) -> dict[str, NDArray[np.float64]]:
     """Add what lies within the rows, and the interval from each balance to that of the next row."""
     picked = Groups.of(heads, rows.balance_first_us != ABSENT)
@@ -124,5 +119,5 @@ def _amounts(
         before_standard=rows.balance_last_standard[before] == 1,
         after_standard=rows.balance_first_standard[after] == 1,
     )
-    between = pairs.account(limits, (np.cumsum(heads) - 1)[after], len(whole.group))
+    between = pairs.account(meters, (np.cumsum(heads) - 1)[after], len(whole.group))
     return {name: whole.reduce(np.add, getattr(rows, name)) + between[name] for name in AMOUNTS}

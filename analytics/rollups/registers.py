@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.block import US_PER_H, US_PER_S, Floats
-from analytics.register_series import Limits
+from analytics.block import US_PER_H, Floats
+from analytics.register.series import Limits
 from analytics.segments import Mask
-from fleet.meters import MeterTable
-from fleet.policy import Policy
+from fleet.meter_table import MeterTable, each
 
-#: m³/h; stands in for Qmax where none is known.
+#: m³/h; stands in for Qmax where none is known, so that no rise is implausible.
 _NO_LIMIT_M3H = 1e12
 #: Digits that a double holds whatever they are.
 _SIGNIFICANT = 15
@@ -21,50 +18,45 @@ _SIGNIFICANT = 15
 _EXACT = 2.0**53
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RegisterLimits:
-    """What the registers of m meters may do between two readings: who rolls over, and where."""
+def moved_m3(
+    meters: MeterTable,
+    meter_key: NDArray[np.int32],
+    elapsed_us: NDArray[np.int64],
+    before: Floats,
+    after: Floats,
+    standard: Mask,
+) -> Floats:
+    """Subtract registers, allowing for a roll-over; shapes (n,), m³.
 
-    meters: MeterTable
-    policy: Policy
-
-    def moved_m3(
-        self,
-        meter_key: NDArray[np.int32],
-        elapsed_us: NDArray[np.int64],
-        before: Floats,
-        after: Floats,
-        standard: Mask,
-    ) -> Floats:
-        """Subtract registers, allowing for a roll-over; shapes (n,), m³.
-
-        A roll-over goes from near the top of `register_digits` to near zero, by no more than can
-        have flowed meanwhile (see `analytics.register_series.Limits`). Any other fall stays what it
-        is: a negative volume. `standard` marks registers at standard conditions, which a pressure
-        makes faster.
-        """
-        moved = difference(before, after)
-        fell = np.flatnonzero(moved < 0)
-        if len(fell) == 0:
-            return moved
-        limits = self._limits(meter_key[fell], np.broadcast_to(standard, len(moved))[fell])
-        rolled = limits.rolled(before[fell], after[fell], elapsed_us[fell])
-        fell = fell[rolled]
-        moved[fell] = difference(before[fell], after[fell], limits.top_m3[rolled])
+    A roll-over goes from near the top of `register_digits` to near zero, by no more than can have
+    flowed meanwhile (see `analytics.register.series.Limits`). Any other fall stays what it is: a
+    negative volume. `standard` marks registers at standard conditions, which a pressure makes
+    faster. NaN where either is.
+    """
+    moved = difference(before, after)
+    fell = np.flatnonzero(moved < 0)
+    if len(fell) == 0:
         return moved
+    limits = _limits(meters, meter_key[fell], standard[fell])
+    rolled = limits.rolled(before[fell], after[fell], elapsed_us[fell])
+    fell = fell[rolled]
+    moved[fell] = difference(before[fell], after[fell], limits.top_m3[rolled])
+    return moved
 
-    def _limits(self, meter_key: NDArray[np.int32], standard: Mask) -> Limits:
-        row, policy = self.meters.rows_of(meter_key), self.policy
-        times = np.where(standard, policy.implausible_std_ratio, policy.implausible_ratio)
-        qmax = self.meters.qmax_m3h[row]
-        fastest = np.where(np.isnan(qmax), _NO_LIMIT_M3H, times * qmax) / US_PER_H
-        return Limits(
-            tolerance_m3=self.meters.register_step_m3[row],
-            fastest=fastest,
-            doubtful=fastest,
-            top_m3=self.meters.register_top_m3[row],
-            exchange_gap_us=policy.exchange_gap_s * US_PER_S,
-        )
+
+def _limits(meters: MeterTable, meter_key: NDArray[np.int32], standard: Mask) -> Limits:
+    row = meters.rows_of(meter_key)
+    working = each(meters.limit(lambda p: p.implausible_ratio), row)
+    faster = each(meters.limit(lambda p: p.implausible_std_ratio), row)
+    qmax = meters.qmax_m3h[row]
+    fastest = np.where(np.isnan(qmax), _NO_LIMIT_M3H, np.where(standard, faster, working) * qmax) / US_PER_H
+    return Limits(
+        tolerance_m3=meters.register_step_m3[row],
+        fastest=fastest,
+        doubtful=fastest,
+        top_m3=meters.register_top_m3[row],
+        exchange_gap_us=np.inf,
+    )
 
 
 def difference(before: Floats, after: Floats, top: Floats | float = 0.0) -> Floats:

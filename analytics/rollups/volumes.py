@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from analytics.block import US_PER_H, US_PER_S, Floats
 from analytics.rollups.columns import HourRollups
 from analytics.rollups.periods import Granularity, end_us
-from analytics.rollups.registers import RegisterLimits
+from analytics.rollups.registers import moved_m3
 from analytics.segments import Mask
-from fleet.meters import MeterTable
-from fleet.policy import DEFAULT_POLICY, Policy
+from fleet.meter_table import MeterTable
 from fleet.readings import ABSENT
 
 
@@ -57,7 +56,7 @@ class Volumes:
         return mean
 
 
-def period_volumes(rows: HourRollups, meters: MeterTable, policy: Policy = DEFAULT_POLICY) -> Volumes:
+def period_volumes(rows: HourRollups, meters: MeterTable) -> Volumes:
     """Work out the volume of each period in which a register was read.
 
     Rule: the register at the first reading of the next period that has one, minus the register at
@@ -72,7 +71,7 @@ def period_volumes(rows: HourRollups, meters: MeterTable, policy: Policy = DEFAU
     ----------
     rows
         Roll-ups of hours, of days or of months, sorted by meter and begin.
-    meters, policy
+    meters
         As in `analytics.rollups.hours.hour_rollups`.
 
     """
@@ -84,7 +83,6 @@ def period_volumes(rows: HourRollups, meters: MeterTable, policy: Policy = DEFAU
     following = np.append(keys[1:] == keys[:-1], False)[: len(at)]
     end_time_us = np.where(following, np.roll(time_us, -1), ABSENT)
     end_register = np.where(following, np.roll(register, -1), np.nan)
-    limits = RegisterLimits(meters, policy)
     return Volumes(
         meter_key=keys,
         period_us=rows.begin_us[at],
@@ -92,7 +90,7 @@ def period_volumes(rows: HourRollups, meters: MeterTable, policy: Policy = DEFAU
         begin_register=register,
         end_us=end_time_us,
         end_register=end_register,
-        volume=limits.moved_m3(keys, end_time_us - time_us, register, end_register, standard),
+        volume=moved_m3(meters, keys, end_time_us - time_us, register, end_register, standard),
         standard=standard,
     )
 

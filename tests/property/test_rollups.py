@@ -16,7 +16,8 @@ from analytics.rollups.hours import hour_rollups
 from analytics.rollups.merge import coarser, day_rollups, merge
 from analytics.rollups.periods import Granularity
 from analytics.rollups.volumes import period_volumes
-from fleet.meters import Meter, MeterTable
+from fleet.meter_table import MeterTable
+from fleet.meters import Meter
 from fleet.readings import ReadingBatch
 
 #: Two hours before Berlin's clocks go back.

@@ -11,7 +11,7 @@ import pytest
 from analytics.rollups.columns import HourRollups
 from analytics.rollups.hours import first_use_us, hour_rollups
 from analytics.rollups.merge import day_rollups, merge
-from fleet.meters import MeterTable
+from fleet.meter_table import MeterTable
 from fleet.readings import ABSENT, ReadingBatch
 
 #: 2023-11-15 06:00 in China, the start of an hour.

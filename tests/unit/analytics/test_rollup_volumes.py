@@ -15,7 +15,7 @@ from analytics.rollups.merge import coarser, day_rollups
 from analytics.rollups.periods import Granularity
 from analytics.rollups.registers import difference, shown_decimals
 from analytics.rollups.volumes import period_volumes, reception
-from fleet.meters import MeterTable
+from fleet.meter_table import MeterTable
 from fleet.readings import ABSENT, ReadingBatch
 
 #: 2023-11-15 06:00 in China, the start of an hour.
