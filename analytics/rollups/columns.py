@@ -12,6 +12,7 @@ from fleet.readings import ABSENT
 
 _KEY = "meter_key"
 _COUNTS = ("readings", "dropouts", "flow_n", "pressure_n", "temperature_n")
+_MARKS = ("balance_first_standard", "balance_last_standard")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,13 +56,16 @@ class HourRollups:
     temperature_n: NDArray[np.int32]
     temperature_sum: NDArray[np.float64]
     #: The balance at the first and the last frame that reports both it and a register that counts
-    #: (the working one, the standard one where there is no other), and that register, m³.
+    #: (the working one, the standard one where there is no other), that register, m³, and 1 where
+    #: it is the standard one (int32).
     balance_first_us: NDArray[np.int64]
     balance_first: NDArray[np.float64]
     balance_first_register: NDArray[np.float64]
+    balance_first_standard: NDArray[np.int32]
     balance_last_us: NDArray[np.int64]
     balance_last: NDArray[np.float64]
     balance_last_register: NDArray[np.float64]
+    balance_last_standard: NDArray[np.int32]
     #: What the balance lost over the intervals (between such frames) in which it fell, and gained
     #: over those in which it rose; both >= 0, 0 where there is no interval. Intervals lie within the
     #: row: the one from the row before is added when rows are merged.
@@ -119,7 +123,7 @@ AMOUNTS = ("balance_spent", "balance_added", "spent_volume", "added_volume")
 
 def column_dtype(name: str) -> np.dtype[Any]:
     """Give the dtype of a column of `HourRollups`."""
-    if name == _KEY or name in _COUNTS:
+    if name == _KEY or name in _COUNTS or name in _MARKS:
         return np.dtype(np.int32)
     return np.dtype(np.int64 if name.endswith("_us") else np.float64)
 
@@ -138,4 +142,4 @@ def _column(name: str, values: Any, size: int) -> NDArray[Any]:
 def _nothing(name: str, dtype: np.dtype[Any]) -> float:
     if name in _COUNTS or name in AMOUNTS:
         return 0
-    return ABSENT if dtype == np.int64 or name == _KEY else np.nan
+    return np.nan if dtype == np.float64 else ABSENT

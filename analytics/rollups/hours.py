@@ -1,0 +1,158 @@
+"""Roll-ups from readings: one row per meter and local hour."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.data.dropout import blanked_in_use, dropout, registers
+from analytics.rollups.balances import BalancePairs
+from analytics.rollups.columns import HourRollups
+from analytics.rollups.groups import Groups
+from analytics.rollups.periods import Granularity, begin_us
+from analytics.segments import Mask, Segments
+from fleet.meter_table import MeterTable
+from fleet.readings import ABSENT, ReadingBatch
+
+_Columns = dict[str, NDArray[Any]]
+
+
+def hour_rollups(
+    readings: ReadingBatch,
+    meters: MeterTable,
+    zone: ZoneInfo,
+    in_use: Mask | None = None,
+) -> HourRollups:
+    """Roll readings up into one row per meter and local hour with at least one frame.
+
+    Rule: the columns of `HourRollups`, each from its own frames alone; nothing is integrated and
+    nothing reaches over the border of an hour. Of two frames of one meter, time and `seq` the first
+    in the batch counts, as in the database; frames of one time and different `seq` all count.
+
+    Parameters
+    ----------
+    readings
+        In any order, n of them; every `meter_key` in `meters`. No readings give no rows.
+    meters
+        Shape (m,), sorted by number; their limits say what a roll-over of the register may be.
+    zone
+        Local time of the meters' company.
+    in_use
+        Shape (m,): whether a register of the meter was above 0 before these readings, which tells
+        some dropout frames (see `analytics.data.dropout.blanked_in_use`); None for a whole history.
+
+    Returns
+    -------
+    HourRollups
+        Sorted by meter and hour. Units as there.
+
+    """
+    batch = readings.sorted_by_meter_and_time().without_repeats()
+    if len(batch) == 0:
+        return HourRollups.empty()
+    seg = Segments.of(meters.rows_of(batch.meter_key))
+    blank = blanked_in_use(batch, seg, _carried(len(meters), in_use), dropout(batch))
+    volume_m3, std_volume_m3 = registers(batch, blank, meters.register_step_m3[seg.row])
+    hour_us = begin_us(batch.device_time_us, zone, Granularity.HOUR)
+    heads = seg.first | (np.diff(hour_us, prepend=-1) != 0)
+    whole = Groups.of(heads)
+    columns = _frames(batch, blank, heads, whole)
+    columns |= {"meter_key": batch.meter_key[whole.first], "begin_us": hour_us[whole.first]}
+    columns |= _ends(batch, heads, volume_m3, "register")
+    columns |= _ends(batch, heads, std_volume_m3, "std_register")
+    columns |= _snapshots(batch, heads, ~blank)
+    standard = np.isnan(volume_m3)
+    register_m3 = np.where(standard, std_volume_m3, volume_m3)
+    columns |= _balance(batch, heads, register_m3, standard, meters)
+    columns |= _batteries(batch, heads, ~blank)
+    return HourRollups.build(len(whole.group), **columns)
+
+
+def first_use_us(readings: ReadingBatch) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Find for each meter the time of its first reading with a register above 0: (meters, times)."""
+    used = readings.take((readings.volume_m3 > 0) | (readings.std_volume_m3 > 0))
+    keys, at = np.unique(used.meter_key, return_inverse=True)
+    first_us = np.full(len(keys), np.iinfo(np.int64).max)
+    np.minimum.at(first_us, at, used.device_time_us)
+    return keys, first_us
+
+
+def _carried(size: int, in_use: Mask | None) -> NDArray[np.void]:
+    state = np.zeros(size, dtype=[("in_use", np.bool_)])
+    if in_use is not None:
+        state["in_use"] = in_use
+    return state
+
+
+def _frames(batch: ReadingBatch, blank: Mask, heads: Mask, whole: Groups) -> _Columns:
+    size = len(whole.group)
+    dropouts = Groups.of(heads, blank)
+    lag_us = batch.received_us - batch.device_time_us
+    return {
+        "readings": whole.count(),
+        "dropouts": dropouts.spread(size, dropouts.count(), 0),
+        "first_us": batch.device_time_us[whole.first],
+        "last_us": batch.device_time_us[whole.last],
+        "lag_min_us": whole.reduce(np.minimum, lag_us),
+    }
+
+
+def _ends(batch: ReadingBatch, heads: Mask, values: NDArray[np.float64], name: str) -> _Columns:
+    """Keep the first and the last value that is reported, with its time."""
+    picked, size = Groups.of(heads, ~np.isnan(values)), int(heads.sum())
+    columns: _Columns = {}
+    for end, rows in (("first", picked.first), ("last", picked.last)):
+        columns[f"{name}_{end}_us"] = picked.spread(size, batch.device_time_us[rows], ABSENT)
+        columns[f"{name}_{end}"] = picked.spread(size, values[rows], np.nan)
+    return columns
+
+
+def _snapshots(batch: ReadingBatch, heads: Mask, valid: Mask) -> _Columns:
+    columns: _Columns = {}
+    size = int(heads.sum())
+    names = {"flow": batch.flow_m3h, "pressure": batch.pressure_kpa, "temperature": batch.temperature_c}
+    for name, values in names.items():
+        picked = Groups.of(heads, valid & ~np.isnan(values))
+        columns[f"{name}_n"] = picked.spread(size, picked.count(), 0)
+        columns[f"{name}_sum"] = picked.spread(size, picked.reduce(np.add, values), np.nan)
+        if name == "flow":
+            columns["flow_min"] = picked.spread(size, picked.reduce(np.minimum, values), np.nan)
+            columns["flow_max"] = picked.spread(size, picked.reduce(np.maximum, values), np.nan)
+    return columns
+
+
+def _balance(
+    batch: ReadingBatch, heads: Mask, register_m3: NDArray[np.float64], standard: Mask, meters: MeterTable
+) -> _Columns:
+    shown = ~np.isnan(batch.balance) & ~np.isnan(register_m3)
+    columns = _ends(batch, heads, np.where(shown, batch.balance, np.nan), "balance")
+    picked, size = Groups.of(heads, shown), int(heads.sum())
+    for end, rows in (("first", picked.first), ("last", picked.last)):
+        columns[f"balance_{end}_register"] = picked.spread(size, register_m3[rows], np.nan)
+        columns[f"balance_{end}_standard"] = picked.spread(size, standard[rows].astype(np.int32), ABSENT)
+    before, after = picked.before()
+    pairs = BalancePairs(
+        meter_key=batch.meter_key[after],
+        elapsed_us=batch.device_time_us[after] - batch.device_time_us[before],
+        change=batch.balance[after] - batch.balance[before],
+        before_m3=register_m3[before],
+        after_m3=register_m3[after],
+        before_standard=standard[before],
+        after_standard=standard[after],
+    )
+    return columns | pairs.account(meters, (np.cumsum(heads) - 1)[after], size)
+
+
+def _batteries(batch: ReadingBatch, heads: Mask, valid: Mask) -> _Columns:
+    columns: _Columns = {}
+    size = int(heads.sum())
+    names = {"battery": batch.battery_v, "battery2": batch.battery2_v, "battery_days": batch.battery_days}
+    for name, values in names.items():
+        picked = Groups.of(heads, valid & ~np.isnan(values))
+        columns[f"{name}_last"] = picked.spread(size, values[picked.last], np.nan)
+        if name != "battery_days":
+            columns[f"{name}_min"] = picked.spread(size, picked.reduce(np.minimum, values), np.nan)
+    return columns
