@@ -25,9 +25,11 @@ def check_correction(grid: Grid, judged: range) -> DayFlags:
     """Flag days on which the standard register does not move as pressure and temperature demand.
 
     Rule. For each stretch between registers, of one hour as a rule, V_b = V (P / P_b) (T_b / T)
-    (Z_b / Z) with the means of P and T of the stretch's first hour; summed over a day, and held
-    against what the standard register moved. SUSPECT if on this day and the two before both differ,
-    to the same side, by more than `correction_mismatch_share` and two register steps; FAIL above
+    (Z_b / Z) with the means of P and T of the hour that begins the stretch, and again with those of the
+    hour that ends it; summed over a day that gives a range, for pressure falls while a burner runs. It
+    is held against what the standard register moved: SUSPECT if on this day and the two before that
+    lies outside of the range, on the same side, by more than `correction_mismatch_share` and two register
+    steps; FAIL above
     `correction_mismatch_fail_share`. Looks back `LOOKBACK_DAYS`.
 
     MISSING where the meter reports no standard register, no pressure or no temperature; UNKNOWN with
@@ -38,7 +40,7 @@ def check_correction(grid: Grid, judged: range) -> DayFlags:
     -------
     DayFlags
         Shapes (m, j). Value: the difference over the expected volume; limit: the share. Onset: the
-        midnight of the first of the three days.
+        midnight of the first of the three days. A day within its range has value 0.
 
     Notes
     -----
@@ -77,19 +79,26 @@ def _daily(grid: Grid) -> tuple[Floats, Floats]:
     one, other = _matched(grid, working, standard)
     row, hour = working.row[one], working.before[one]
     day = grid.calendar.day_of_hour[hour]
-    factor = _factor(grid, row, hour)
+    factors = np.stack([_factor(grid, row, hour), _factor(grid, row, working.after[one])])
     moved, moved_std = working.moved_m3[one], standard.moved_m3[other]
     near = grid.calendar.day_of_hour[working.after[one]] <= day + 1
-    use = np.flatnonzero(near & ~np.isnan(factor + moved + moved_std))
+    use = np.flatnonzero(near & ~np.isnan(factors[0] + moved + moved_std))
     sums = [
         sum_by(row[use], day[use], values[use], grid.volume_m3.shape)
-        for values in (moved, moved * factor, moved_std, np.ones(len(moved)))
+        for values in (
+            moved,
+            moved * np.fmin.reduce(factors),
+            moved * np.fmax.reduce(factors),
+            moved_std,
+            np.ones(len(moved)),
+        )
     ]
-    volume, expected, shown, stretches = sums
+    volume, low, high, shown, stretches = sums
     step = grid.meters.register_step_m3[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         slack = np.where(stretches > 0, 2 * step / np.fmax(volume, step), np.nan)
-        off = np.where(volume >= _LEAST_STEPS * step, shown / expected - 1.0, np.nan)
+        outside = np.where(shown > high, shown / high - 1.0, np.where(shown < low, shown / low - 1.0, 0.0))
+    off = np.where(volume >= _LEAST_STEPS * step, outside, np.nan)
     off[_uncorrected(grid)] = np.nan
     return off, slack
 
@@ -115,12 +124,13 @@ def _factor(grid: Grid, row: Rows, hour: Rows) -> Floats:
     at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     # A stretch that the reading of an hour before opens has no row of its own.
     at = np.where(keys[at] == wanted, at, np.maximum(at - 1, 0))
+    near = (keys[at] == wanted) | (keys[at] == wanted - 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         pressure = rollups.pressure_sum[at] / rollups.pressure_n[at]
         temperature = rollups.temperature_sum[at] / rollups.temperature_n[at]
     out = np.full(len(row), np.nan)
     for gas, meters in _by_gas(grid):
-        mine = meters[row]
+        mine = meters[row] & near
         out[mine] = correction_factor(pressure[mine], temperature[mine], gas)
     return out
 

@@ -41,7 +41,8 @@ def check_usage_shift(grid: Grid, judged: range) -> tuple[DayFlags, DayFlags]:
     is compared on the days that are known and active both times. With d the logarithm of the ratio,
     less that of the median week before, and less the weeks' trend (Theil-Sen) carried on to now,
     whichever is nearer to 0: SUSPECT where |d| > ln `shift_ratio` and above `shift_deviations` robust
-    deviations of those weeks from their trend, FAIL where above ln `shift_fail_ratio` too. So slow
+    deviations of those weeks from their trend, and four days or more are half as far off by themselves;
+    FAIL where above ln `shift_fail_ratio` too. One wild day makes no shift. So slow
     drift with the season is no shift. Nor is idleness: a day below `shift_idle_share` of its weekday
     is left out, and a week with fewer than four active days is UNKNOWN. So are fewer than four weeks
     of history. MISSING where the day's volume is not known. Looks back `LOOKBACK_DAYS`.
@@ -74,10 +75,11 @@ def _one_way(grid: Grid, judged: range, daily: Floats, compared: dict[int, _Week
         weeks = compared[day]
         off, spread = _off(weeks)
         deviations = grid.meters.limit(lambda p: p.shift_deviations) * spread
+        lasting = (2 * sign * weeks.days > np.log(limit)[:, None]).sum(axis=1) >= _LEAST_DAYS
         flag = flags(
             missing=np.isnan(daily[:, day]),
             unknown=(weeks.known < _LEAST_DAYS) | np.isnan(off),
-            suspect=sign * off > np.fmax(np.log(limit), deviations),
+            suspect=(sign * off > np.fmax(np.log(limit), deviations)) & lasting,
             fail=sign * off > np.log(grid.meters.limit(lambda p: p.shift_fail_ratio)),
         )
         beyond = sign * weeks.days > np.log(limit)[:, None]
