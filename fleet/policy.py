@@ -125,7 +125,7 @@ class Policy:
     balance_mismatch_fail_share: float = 0.1
     #: The same share, where the price is only known from the meter's own past.
     balance_mismatch_learned_share: float = 0.05
-    #: What an undisturbed week may differ by beside that, in register steps.
+    #: What an undisturbed week may differ by beside that, in steps of the register and the balance.
     balance_mismatch_steps: float = 4.0
     #: Days to zero balance, or to a battery's critical voltage, at which that is said, and FAIL.
     balance_forecast_days: float = 7.0

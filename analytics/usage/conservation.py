@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.block import Floats
+from analytics.rollups.registers import shown_decimals
 from analytics.segments import Mask
 from analytics.usage.grid import Grid, sum_by
 from analytics.usage.verdict import DayFlags, Judged, flags, judge_days, loosest
@@ -35,6 +36,8 @@ class Account:
     spent: Floats
     #: m³ over the same intervals, those of top-ups left out.
     volume_m3: Floats
+    #: Decimals that the balance shows on the day; 0 where it shows none.
+    decimals: Floats
 
     @classmethod
     def of(cls, grid: Grid) -> Self:
@@ -63,7 +66,7 @@ class Account:
         seen = sum_by(row[there], day[there], np.ones(len(there)), shape)
         unknown = (seen == 0) | ((spent == 0) & (volume > 0))
         spent[unknown], volume[unknown] = np.nan, np.nan
-        return cls(spent, volume)
+        return cls(spent, volume, _decimals(grid, at))
 
 
 def check_balance_mismatch(grid: Grid, judged: range) -> DayFlags:
@@ -72,9 +75,9 @@ def check_balance_mismatch(grid: Grid, judged: range) -> DayFlags:
     Rule. Over seven days the balance's losses are held against volume times price; the price is the
     registry's or the policy's, else (`price_per_m3` unknown) the median of loss per m³ over 28 days
     before, of which 14 must have use. SUSPECT if they differ by more than `balance_mismatch_share` of
-    the cost (`balance_mismatch_learned_share` for a learned price) and `balance_mismatch_steps` register
-    steps, and at least half of the days with use, four or more, differ to the same side by themselves.
-    FAIL above `balance_mismatch_fail_share`. Looks back `LOOKBACK_DAYS`.
+    the cost (`balance_mismatch_learned_share` for a learned price) and `balance_mismatch_steps` steps of
+    register and balance, and at least half of the days with use, four or more, differ to the same side
+    by themselves. FAIL above `balance_mismatch_fail_share`. Looks back `LOOKBACK_DAYS`.
 
     Top-ups are no mismatch. MISSING at a meter that is not prepaid, or that reports no balance; UNKNOWN
     with fewer than four days with use, or no price. A new tariff is a mismatch until the policy says
@@ -106,7 +109,8 @@ def check_balance_mismatch(grid: Grid, judged: range) -> DayFlags:
             meters.limit(lambda p: p.balance_mismatch_share),
             meters.limit(lambda p: p.balance_mismatch_learned_share),
         )
-        slack = step * price
+        shown = past(account.decimals, grid.era, day, 0, _WEEK - 1)
+        slack = step * price + 10.0 ** -np.fmax.reduce(shown, axis=1, initial=0.0)
         off = spent - volume * price[:, None]
         cost = np.where(np.isnan(off), 0.0, volume) * price[:, None]
         week, limit = np.nansum(off, axis=1), share * cost.sum(axis=1)
@@ -131,6 +135,13 @@ def _rise(before: Floats, after: Floats, row: NDArray[np.intp], grid: Grid) -> F
     top = grid.meters.register_top_m3[row]
     moved = np.where((moved < 0) & (moved + top < top / 2), moved + top, moved)
     return np.where(moved < -grid.meters.register_step_m3[row], np.nan, np.maximum(moved, 0.0))
+
+
+def _decimals(grid: Grid, at: NDArray[np.intp]) -> Floats:
+    out = np.zeros(grid.volume_m3.shape)
+    shown = shown_decimals(grid.rollups.balance_last[at]).astype(np.float64)
+    np.maximum.at(out, (grid.row[at], grid.day[at]), shown)
+    return out
 
 
 def _learned_price(grid: Grid, account: Account, day: int) -> Floats:

@@ -64,11 +64,12 @@ def days_to_zero(balance: Floats, pattern: Floats) -> Floats:
     """Spend balances, shape (m,), by a weekly pattern, shape (m, 7), tomorrow first; NaN for never."""
     week = pattern.sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        weeks = np.where(week > 0, np.floor(np.maximum(balance, 0.0) / week), np.nan)
+        # Whole weeks before the one in which it ends.
+        weeks = np.where(week > 0, np.maximum(np.ceil(balance / week) - 1.0, 0.0), np.nan)
     left = np.maximum(balance, 0.0) - weeks * week
     through = np.cumsum(pattern, axis=1)
     # The first day through which at least what is left is spent.
-    at = np.argmax(through >= left[:, None], axis=1)[:, None]
+    at = np.argmax(through >= np.minimum(left, through[:, -1])[:, None], axis=1)[:, None]
     spent_before = (np.take_along_axis(through, at, axis=1) - np.take_along_axis(pattern, at, axis=1))[:, 0]
     that_day = np.take_along_axis(pattern, at, axis=1)[:, 0]
     part = np.where(that_day > 0, (left - spent_before) / np.where(that_day > 0, that_day, 1.0), 0.0)

@@ -154,7 +154,8 @@ def _run(rested: Floats) -> tuple[NDArray[np.intp], Mask]:
 def _floor(grid: Grid, rest: Rest, day: int) -> tuple[Floats, Mask, NDArray[np.intp]]:
     """Give the lowest flow of the last days, whether they agree on it, and how many windows show it."""
     lows = past(rest.lowest_m3h, grid.era, day, 0, _CONSTANT_DAYS - 1)
-    lowest = np.fmin.reduce(lows, axis=1)
+    # A window at the first midnight may reach back into rest.
+    lowest = np.fmin.reduce(lows[:, 1:], axis=1)
     slack = grid.meters.register_step_m3 / rest.length_h
     most = lowest * (1 + grid.meters.limit(lambda p: p.leak_constancy)) + slack
     # NaN is not below: a day without a window is no agreement.
