@@ -139,7 +139,7 @@ class Policy:
     #: Share by which the standard volume may differ from the corrected working volume, and FAIL.
     correction_mismatch_share: float = 0.03
     correction_mismatch_fail_share: float = 0.1
-    #: Mole fractions of the gas, by the names of `analytics.usage.compressibility.COMPONENTS`; empty: methane.
+    #: Mole fractions of the gas by component (`analytics.usage.compressibility`); empty: pure methane.
     gas_composition: MappingProxyType[str, float] = field(default_factory=lambda: MappingProxyType({}))
     #: Share of the expected readings below which reception is low, and FAIL.
     reception_share: float = 0.8

@@ -31,6 +31,18 @@ _DETAILS = {
     "oil_due_soon": "{value:.0%} of the oil's interval is used up: service is due soon.",
     "oil_overdue": "{value:.0%} of the oil's interval is used up: service is overdue.",
     "data_gap": "Readings that the meter numbered have been missing for {hours:.3g} h.",
+    "balance_mismatch": "In a week the balance lost {value:g} more or less than the gas measured costs.",
+    "balance_forecast": "At this customer's pace the balance is used up in {value:.1f} days.",
+    "correction_mismatch": "The standard volume is {value:.1%} off what pressure and temperature make of it.",
+    "low_reception": "Only {value:.0%} of the expected readings of a day came.",
+    "small_continuous_flow": (
+        "Never at rest, as it used to be: {value:g} m³/h flow day and night. A leak is suspected."
+    ),
+    "night_flow": "Nights took {value:g} m³/h, far more than the nights before.",
+    "usage_shift": "A week took {value:.2g} times what the weeks before lead one to expect.",
+    "meter_oversized": "In 30 days the flow never passed {value:.1%} of Qmax: the meter is too large.",
+    "meter_undersized": "In 30 days {value:.0%} of the gas was measured above Qmax: the meter is too small.",
+    "battery_forecast": "Battery {part} reaches the end of its life in {value:.0f} days.",
     "meter_silent": "Nothing was heard for {hours:.3g} h; silence is counted from {limit_hours:.3g} h on.",
 }
 _MISREAD_REGISTER = "A single register reading that fell or leapt and was back at the next one."

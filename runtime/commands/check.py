@@ -16,8 +16,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from analytics.episodes import Episodes
 from analytics.history import evaluate_history
-from analytics.pipeline import Evaluation
+from analytics.pipeline import Evaluation, in_order
+from analytics.usage.history import slow_history
 from fleet.meter_table import MeterTable
 from fleet.meters import Meter
 from fleet.readings import ReadingBatch
@@ -81,7 +83,8 @@ def check(
         known = _known(source, registry, readings)
         offset_s = _offset_s(known, now_us, zone)
         result = evaluate_history(known.readings, known.table, now_us, utc_offset_s=offset_s)
-        found = findings_of(result.episodes, known.ids)
+        slow = slow_history(known.readings, known.table, zone, now_us)
+        found = findings_of(in_order(Episodes.concatenate([result.episodes, slow])), known.ids)
         periods = _write_rollups(known, zone, rollups) if rollups else None
         _write(found, out)
     except (RuntimeFailure, FileError) as error:
