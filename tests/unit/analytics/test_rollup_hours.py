@@ -134,7 +134,9 @@ def test_no_readings_are_no_rows(table: MeterTable) -> None:
 def test_frames_that_only_history_tells_are_dropouts_where_a_register_was_above_0(table: MeterTable) -> None:
     zeros = _batch([0, 20], volume_m3=[0, 0], flow_m3h=[0, 0])
     new = hour_rollups(zeros, table, CHINA)
-    used = hour_rollups(zeros, table, CHINA, in_use=np.array([True]))
+    used = hour_rollups(zeros, table, CHINA, used_since_us=np.array([START_US - 1]))
+    never = hour_rollups(zeros, table, CHINA, used_since_us=np.array([ABSENT]))
+    assert never.dropouts.tolist() == [0]
     assert (new.dropouts.tolist(), new.register_first.tolist()) == ([0], [0])
     assert used.dropouts.tolist() == [2]
     assert used.readings.tolist() == [2]
