@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,6 +21,8 @@ from fleet.readings import ABSENT, ReadingBatch
 _Columns = dict[str, NDArray[Any]]
 
 _NEVER_US = np.iinfo(np.int64).max
+#: Readings that are rolled up together.
+_PART_READINGS = 32_768
 
 
 def hour_rollups(
@@ -53,9 +56,33 @@ def hour_rollups(
         Sorted by meter and hour. Units as there.
 
     """
-    batch = readings.sorted_by_meter_and_time().without_repeats()
-    if len(batch) == 0:
-        return HourRollups.empty()
+    batch = _in_order(readings)
+    return HourRollups.concatenate(
+        [_hours(batch.take(part), meters, zone, used_since_us) for part in _parts(batch.meter_key)]
+    )
+
+
+def _in_order(readings: ReadingBatch) -> ReadingBatch:
+    """Sort, and keep the first of each meter, time and `seq`; what is in order already is not copied."""
+    keys, times = readings.meter_key, readings.device_time_us
+    risen = (keys[1:] > keys[:-1]) | ((keys[1:] == keys[:-1]) & (times[1:] > times[:-1]))
+    return readings if risen.all() else readings.sorted_by_meter_and_time().without_repeats()
+
+
+def _parts(meter_key: NDArray[np.int32]) -> Iterator[slice]:
+    """Cut between meters, into parts that the processor's cache holds."""
+    borders = np.append(np.flatnonzero(np.diff(meter_key, prepend=-1)), len(meter_key))
+    start = 0
+    while start < len(meter_key):
+        after = np.searchsorted(borders, start, side="right")
+        stop = int(borders[max(after, np.searchsorted(borders, start + _PART_READINGS, side="right") - 1)])
+        yield slice(start, stop)
+        start = stop
+
+
+def _hours(
+    batch: ReadingBatch, meters: MeterTable, zone: ZoneInfo, used_since_us: NDArray[np.int64] | None
+) -> HourRollups:
     row = meters.rows_of(batch.meter_key)
     hour_us = begin_us(batch.device_time_us, zone, Granularity.HOUR)
     heads = np.append(True, (row[1:] != row[:-1]) | (hour_us[1:] != hour_us[:-1]))
@@ -92,11 +119,14 @@ def _in_use(
     used_since_us: NDArray[np.int64] | None,
 ) -> NDArray[np.void]:
     """Tell of each hour, by its first row, whether a register of the meter was above 0 before it."""
+    state = np.zeros(len(first), dtype=[("in_use", np.bool_)])
+    if not np.any(np.isnan(batch.pressure_kpa) & ((batch.volume_m3 == 0) | (batch.std_volume_m3 == 0))):
+        # No frame of which only history tells whether it was blanked.
+        return state
     mine_us = np.full(len(meters), _NEVER_US)
     keys, since_us = first_use_us(batch)
     mine_us[meters.rows_of(keys)] = since_us
     row = meters.rows_of(batch.meter_key[first])
-    state = np.zeros(len(first), dtype=[("in_use", np.bool_)])
     state["in_use"] = mine_us[row] < hour_us[first]
     if used_since_us is not None:
         before_us = np.where(used_since_us == ABSENT, _NEVER_US, used_since_us)

@@ -159,6 +159,18 @@ def test_rows_of_several_meters_stay_apart(meter) -> None:
     assert rows.register_last.tolist() == [50, 2]
 
 
+def test_parts_are_cut_between_meters_only(meter, monkeypatch) -> None:
+    table = MeterTable.build([meter(meter_id=name) for name in "abc"])
+    keys = [0, 0, 0, 1, 2, 2]
+    batch = _batch([0, 10, 70, 5, 6, 7], meter_key=keys, volume_m3=[1, 2, 3, 4, 5, 6])
+    whole = hour_rollups(batch, table, CHINA)
+    monkeypatch.setattr("analytics.rollups.hours._PART_READINGS", 2)
+    parts = hour_rollups(batch, table, CHINA)
+    assert whole.readings.tolist() == [2, 1, 1, 2]
+    for name in HourRollups.__dataclass_fields__:
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name), err_msg=name)
+
+
 def test_columns_are_checked() -> None:
     with pytest.raises(TypeError, match="no such column: volume"):
         HourRollups.build(volume=[1.0])
