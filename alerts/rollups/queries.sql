@@ -97,3 +97,33 @@ WHERE ({known}) IS DISTINCT FROM ({excluded})
 -- rollup_stage_drop --
 -- Removes the staging table at once, so that one transaction may stage twice.
 DROP TABLE rollup_stage
+
+-- rollup_page_copy_out --
+-- Reads one meter's rows that begin in [from, to), the oldest of them, as many as asked for.
+COPY (
+    SELECT {columns} FROM {table}
+    WHERE meter_key = %(meter_key)s AND begin_at >= %(from)s AND begin_at < %(to)s
+    ORDER BY begin_at LIMIT %(limit)s
+) TO STDOUT (FORMAT binary)
+
+-- rollup_next_copy_out --
+-- Reads a meter's first row from a moment on with a working register, and the first with a standard one.
+COPY (
+    (SELECT {columns} FROM {table}
+        WHERE meter_key = %(meter_key)s AND begin_at >= %(from)s AND register_first_at IS NOT NULL
+        ORDER BY begin_at LIMIT 1)
+    UNION
+    (SELECT {columns} FROM {table}
+        WHERE meter_key = %(meter_key)s AND begin_at >= %(from)s AND std_register_first_at IS NOT NULL
+        ORDER BY begin_at LIMIT 1)
+) TO STDOUT (FORMAT binary)
+
+-- rollup_registers --
+-- Tells whether a meter's working register, and its standard one, were ever above 0.
+SELECT EXISTS (
+    SELECT FROM reading_day
+    WHERE meter_key = %(meter_key)s AND (register_first > 0 OR register_last > 0)
+) AS working, EXISTS (
+    SELECT FROM reading_day
+    WHERE meter_key = %(meter_key)s AND (std_register_first > 0 OR std_register_last > 0)
+) AS standard

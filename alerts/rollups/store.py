@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,27 @@ def read_readings(
     sql = _complete(_SQL["rollup_copy_out"], columns=READING_COLUMN_LIST, table="reading", time="device_time")
     wanted = {"meter_keys": meter_keys, "from_us": from_us, "to_us": to_us}
     return decode_readings(transaction.copy_out(sql, wanted))
+
+
+def read_page(
+    transaction: Transaction, table: str, meter_key: int, begin: datetime, end: datetime, limit: int
+) -> HourRollups:
+    """Read one meter's oldest `limit` rows that begin in [begin, end)."""
+    wanted = {"meter_key": meter_key, "from": begin, "to": end, "limit": limit}
+    return decode_rollups(transaction.copy_out(_complete(_SQL["rollup_page_copy_out"], table=table), wanted))
+
+
+def read_next(transaction: Transaction, table: str, meter_key: int, begin: datetime) -> HourRollups:
+    """Read the rows with which periods before `begin` end: the next with each register, at most two."""
+    wanted = {"meter_key": meter_key, "from": begin}
+    found = decode_rollups(transaction.copy_out(_complete(_SQL["rollup_next_copy_out"], table=table), wanted))
+    return found.take(np.argsort(found.begin_us))
+
+
+def uses_standard(transaction: Transaction, meter_key: int) -> bool:
+    """Tell whether only the standard register of a meter is filled in."""
+    row = transaction.row(_SQL["rollup_registers"], {"meter_key": meter_key}) or {}
+    return bool(row["standard"] and not row["working"])
 
 
 def write_rollups(transaction: Transaction, table: str, rows: HourRollups) -> int:
