@@ -27,6 +27,7 @@ _DETAILS = {
     "balance_low": "Balance down to {value:g}, at or below the limit of {limit:g}.",
     "balance_exhausted": "Balance used up: {value:g}.",
     "battery_low": "Battery {part} down to {value:g} V, below {limit:g} V.",
+    "battery_critical": "Battery {part} down to {value:g} V, below {limit:g} V: it may fail any day.",
     "battery_overdue": "Battery {part} is {value:.0f} days past the end of its life.",
     "oil_due_soon": "{value:.0%} of the oil's interval is used up: service is due soon.",
     "oil_overdue": "{value:.0%} of the oil's interval is used up: service is overdue.",

@@ -31,37 +31,6 @@ def test_a_meter_that_is_not_prepaid_has_no_balance(judge):
     assert case.flags("balance_low") == case.flags("balance_exhausted") == "--"
 
 
-def test_battery_by_hand(judge):
-    case = judge(
-        meter={"battery_type": "lithium_3v6"},
-        battery_v=[3.6, 3.2, 3.6, 3.25, 3.2, NAN, 3.05, 3.0, 0, 3.5, 3.6, 3.6],
-    )
-    # 3.2 once is a glitch; two in a row are low, two below 3.1 critical; 0 V is no report; two good ones end it.
-    assert case.flags("battery_low") == "uuuuS-SF-ugg"
-    assert case.episodes("battery_low") == [(180, 600, 3, 3.05)]
-    assert case.result.episodes.part.tolist() == [1]
-    assert case.result.episodes.limit.tolist() == [3.3]
-
-
-def test_a_second_report_of_one_moment_confirms_nothing(judge):
-    case = judge(
-        minutes=[0, 60, 60, 120], battery_v=[3.6, 3.0, 3.0, 3.6], meter={"battery_type": "lithium_3v6"}
-    )
-    assert case.flags("battery_low") == "uuuu"
-    assert case.found == set()
-
-
-def test_each_battery_has_its_own_episode(judge):
-    case = judge(
-        meter={"battery_type": "lithium_3v6", "battery2_type": "alkaline_6v"},
-        battery_v=[3.2, 3.2, 3.2],
-        battery2_v=[4.4, 4.4, 4.4],
-    )
-    assert case.result.episodes.part.tolist() == [1, 2]
-    assert case.result.episodes.flag.tolist() == [3, 4]
-    assert case.flags("battery_low") == "uFF"
-
-
 def _us(*when: int) -> int:
     return int(datetime(*when, tzinfo=UTC).timestamp()) * 1_000_000
 
