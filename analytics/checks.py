@@ -7,7 +7,7 @@ from analytics.battery import voltage
 from analytics.block import Check
 from analytics.data import dropout, silence, temperature
 from analytics.flow import over_range, sustained, under_range
-from analytics.prepaid import balance
+from analytics.prepaid import balance, valve_closed, without_balance
 from analytics.register import idle, reversal, stalled
 
 CHECKS: tuple[Check, ...] = (
@@ -20,6 +20,8 @@ CHECKS: tuple[Check, ...] = (
     stalled.CHECK,
     idle.CHECK,
     balance.CHECK,
+    valve_closed.CHECK,
+    without_balance.CHECK,
     voltage.CHECK,
     oil.CHECK,
     silence.CHECK,

@@ -70,6 +70,8 @@ CATALOGUE: tuple[CheckSpec, ...] = (
     _spec(16, "data_gap", _N, _N, None, "s"),
     # The visit is that of `battery_low`, which a critical battery is as well.
     _spec(22, "battery_critical", _M, _M, None, "V"),
+    _spec(23, "flow_with_valve_closed", _C, _C, TaskKind.ALARM_VISIT, "m3/h"),
+    _spec(24, "flow_without_balance", _M, _M, TaskKind.ALARM_VISIT, "m3/h"),
 )
 
 BY_CODE: dict[str, CheckSpec] = {spec.code: spec for spec in CATALOGUE}

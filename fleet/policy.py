@@ -86,6 +86,9 @@ class Policy:
     #: Oil of meters with bearings is due after that time, or that volume; NaN for no limit.
     oil_interval_days: float = math.nan
     oil_interval_m3: float = math.nan
+    #: A prepaid customer may go so far below 0 before the valve closes (overdraft, emergency credit);
+    #: in the balance's unit.
+    overdraft: float = 0.0
     #: What a cubic metre costs where the balance is money, NaN where nobody says.
     price_per_m3: float = math.nan
     interval_s: int = 3600

@@ -31,6 +31,8 @@ _DETAILS = {
     "battery_overdue": "Battery {part} is {value:.0f} days past the end of its life.",
     "oil_due_soon": "{value:.0%} of the oil's interval is used up: service is due soon.",
     "oil_overdue": "{value:.0%} of the oil's interval is used up: service is overdue.",
+    "flow_with_valve_closed": "The valve reports closed, and gas passes: {value:.3g} m³/h.",
+    "flow_without_balance": "The balance is used up, and gas flows: {value:.3g} m³/h.",
     "data_gap": "Readings that the meter numbered have been missing for {hours:.3g} h.",
     "meter_silent": "Nothing was heard for {hours:.3g} h; silence is counted from {limit_hours:.3g} h on.",
 }

@@ -14,7 +14,7 @@ _GRADES = {"battery_low": ("warn_v", Flag.SUSPECT), "battery_critical": ("critic
 
 
 def check_voltage(block: Block) -> Verdict:
-    """Flag a battery `battery_low` SUSPECT below its warning, `battery_critical` FAIL below its critical voltage.
+    """Flag a battery SUSPECT for `battery_low`, and FAIL for `battery_critical`, below the voltage of each.
 
     A report counts only together with the one before it, so that a single glitch neither sends
     somebody out nor calls him back: low where both are below the limit, good where neither is,
