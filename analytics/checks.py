@@ -5,7 +5,7 @@ from __future__ import annotations
 from analytics import oil
 from analytics.battery import voltage
 from analytics.block import Check
-from analytics.data import dropout, silence, temperature
+from analytics.data import clock, dropout, silence, status, temperature
 from analytics.flow import over_range, sustained, under_range
 from analytics.prepaid import balance, valve_closed, without_balance
 from analytics.register import idle, reversal, stalled
@@ -25,6 +25,8 @@ CHECKS: tuple[Check, ...] = (
     voltage.CHECK,
     oil.CHECK,
     silence.CHECK,
+    clock.CHECK,
+    status.CHECK,
 )
 
 #: Codes that flag readings, each once.

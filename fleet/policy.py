@@ -73,6 +73,8 @@ class Policy:
     silent_after_at_least_s: int = 900
     #: Numbered readings that have not come for this long, although they were asked for, are a finding.
     gap_open_after_s: int = 1800
+    #: A reading may be that much ahead of its arrival; clocks differ.
+    clock_ahead_s: float = 60.0
     #: A single temperature that far from both its neighbours is a glitch, K.
     glitch_temperature_k: float = 20.0
     #: Share of the oil's interval, by calendar or volume, at which service is due soon.
