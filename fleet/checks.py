@@ -72,6 +72,7 @@ CATALOGUE: tuple[CheckSpec, ...] = (
     _spec(22, "battery_critical", _M, _M, None, "V"),
     _spec(23, "flow_with_valve_closed", _C, _C, TaskKind.ALARM_VISIT, "m3/h"),
     _spec(24, "flow_without_balance", _M, _M, TaskKind.ALARM_VISIT, "m3/h"),
+    _spec(25, "balance_frozen", _M, _M, TaskKind.ALARM_VISIT, "m3"),
     _spec(30, "clock_skew", _N, _N, None, "s"),
     _spec(31, "status_reported", _N, _M, None, "1"),
 )

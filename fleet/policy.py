@@ -91,6 +91,11 @@ class Policy:
     #: A prepaid customer may go so far below 0 before the valve closes (overdraft, emergency credit);
     #: in the balance's unit.
     overdraft: float = 0.0
+    #: A prepaid balance that does not change for so long (some are settled once a day) while the
+    #: register moves by so many steps, and by so much at least, is frozen.
+    balance_frozen_for_s: int = 2 * 86400
+    balance_frozen_steps: float = 10.0
+    balance_frozen_at_least_m3: float = 2.0
     #: What a cubic metre costs where the balance is money, NaN where nobody says.
     price_per_m3: float = math.nan
     interval_s: int = 3600

@@ -35,6 +35,7 @@ _DETAILS = {
     "flow_with_valve_closed": "The valve reports closed, and gas passes: {value:.3g} m³/h.",
     "flow_without_balance": "The balance is used up, and gas flows: {value:.3g} m³/h.",
     "data_gap": "Readings that the meter numbered have been missing for {hours:.3g} h.",
+    "balance_frozen": "The register moved by {value:g} m³, and the balance did not change.",
     "clock_skew": "The meter's clock is {value:.0f} s ahead of its readings' arrival.",
     "status_reported": "The meter reports: {status}.",
     "meter_silent": "Nothing was heard for {hours:.3g} h; silence is counted from {limit_hours:.3g} h on.",

@@ -77,25 +77,31 @@ def since_start(
     gained, known = np.full(len(rows), np.nan), np.zeros(len(rows), dtype=np.bool_)
     base: dict[str, Floats] = {}
     for field, series, register, times_qmax in looks:
-        value = _settled(series, register, rows)
-        base[field] = _first_of_run(seg, value, starts, block.state[field])
+        value = settled(series, register, rows)
+        base[field] = first_of_run(seg, value, starts, block.state[field])
         limits = Limits.of(block, seg.row, times_qmax)
         gained = np.where(np.isnan(gained), _gained(base[field], value, elapsed_us, limits), gained)
         known |= ~np.isnan(base[field])
     return Rise(gained_m3=gained, known=known, base=base)
 
 
-def _settled(series: Series, register: Floats, rows: NDArray[np.intp]) -> Floats:
+def settled(series: Series, register: Floats, rows: NDArray[np.intp]) -> Floats:
     """Take a register at some rows of the block, NaN where its value may be misread."""
-    settled = series.steady
+    counts = series.steady[rows] & ~leapt(series)[rows]
+    return np.where(counts, register[rows], np.nan)
+
+
+def leapt(series: Series) -> Mask:
+    """Tell at which of the block's readings a register fell, or rose faster than gas should."""
     doubted = series.rows[series.doubted[~series.tailed.is_tail]]
-    if len(doubted):
-        settled = settled.copy()
-        settled[doubted] = False
-    return np.where(settled[rows], register[rows], np.nan)
+    if len(doubted) == 0:
+        return series.suspicious
+    out = series.suspicious.copy()
+    out[doubted] = True
+    return out
 
 
-def _first_of_run(seg: Segments, values: Floats, starts: Mask, carried: NDArray[Any]) -> Floats:
+def first_of_run(seg: Segments, values: Floats, starts: Mask, carried: NDArray[Any]) -> Floats:
     """Give each sample the first value of its run up to itself, NaN where there is none yet."""
     at = np.arange(len(values))
     # The first sample with a value at or after each one, and where each one's run begins.
