@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,14 +35,21 @@ class BalancePairs:
 
         Between a working and a standard register there is no volume.
         """
+        moves = np.flatnonzero(self.change)
+        pairs, group = self.take(moves), group[moves]
         volume_m3 = moved_m3(
-            meters, self.meter_key, self.elapsed_us, self.before_m3, self.after_m3, self.after_standard
+            meters,
+            pairs.meter_key,
+            pairs.elapsed_us,
+            pairs.before_m3,
+            pairs.after_m3,
+            pairs.after_standard,
         )
-        volume_m3[self.before_standard != self.after_standard] = 0.0
-        fell, rose = self.change < 0, self.change > 0
+        volume_m3[pairs.before_standard != pairs.after_standard] = 0.0
+        fell, rose = pairs.change < 0, pairs.change > 0
         amounts = {
-            "balance_spent": (fell, -self.change),
-            "balance_added": (rose, self.change),
+            "balance_spent": (fell, -pairs.change),
+            "balance_added": (rose, pairs.change),
             "spent_volume": (fell, volume_m3),
             "added_volume": (rose, volume_m3),
         }
@@ -49,3 +57,7 @@ class BalancePairs:
             name: np.bincount(group[where], weights=values[where], minlength=size).astype(np.float64)
             for name, (where, values) in amounts.items()
         }
+
+    def take(self, rows: NDArray[np.intp]) -> Self:
+        """Select pairs by positions."""
+        return type(self)(**{name: getattr(self, name)[rows] for name in self.__dataclass_fields__})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,12 +20,16 @@ from fleet.readings import ABSENT, ReadingBatch
 
 _Columns = dict[str, NDArray[Any]]
 
+_NEVER_US = np.iinfo(np.int64).max
+#: Readings that are rolled up together.
+_PART_READINGS = 32_768
+
 
 def hour_rollups(
     readings: ReadingBatch,
     meters: MeterTable,
     zone: ZoneInfo,
-    in_use: Mask | None = None,
+    used_since_us: NDArray[np.int64] | None = None,
 ) -> HourRollups:
     """Roll readings up into one row per meter and local hour with at least one frame.
 
@@ -40,9 +45,10 @@ def hour_rollups(
         Shape (m,), sorted by number; their limits say what a roll-over of the register may be.
     zone
         Local time of the meters' company.
-    in_use
-        Shape (m,): whether a register of the meter was above 0 before these readings, which tells
-        some dropout frames (see `analytics.data.dropout.blanked_in_use`); None for a whole history.
+    used_since_us
+        Shape (m,): time of the meter's first reading with a register above 0 among those that come
+        before these, ABSENT where there is none, which tells some dropout frames (see
+        `analytics.data.dropout.blanked_in_use`); None for a whole history.
 
     Returns
     -------
@@ -50,15 +56,40 @@ def hour_rollups(
         Sorted by meter and hour. Units as there.
 
     """
-    batch = readings.sorted_by_meter_and_time().without_repeats()
-    if len(batch) == 0:
-        return HourRollups.empty()
-    seg = Segments.of(meters.rows_of(batch.meter_key))
-    blank = blanked_in_use(batch, seg, _carried(len(meters), in_use), dropout(batch))
-    volume_m3, std_volume_m3 = registers(batch, blank, meters.register_step_m3[seg.row])
+    batch = _in_order(readings)
+    return HourRollups.concatenate(
+        [_hours(batch.take(part), meters, zone, used_since_us) for part in _parts(batch.meter_key)]
+    )
+
+
+def _in_order(readings: ReadingBatch) -> ReadingBatch:
+    """Sort, and keep the first of each meter, time and `seq`; what is in order already is not copied."""
+    keys, times = readings.meter_key, readings.device_time_us
+    risen = (keys[1:] > keys[:-1]) | ((keys[1:] == keys[:-1]) & (times[1:] > times[:-1]))
+    return readings if risen.all() else readings.sorted_by_meter_and_time().without_repeats()
+
+
+def _parts(meter_key: NDArray[np.int32]) -> Iterator[slice]:
+    """Cut between meters, into parts that the processor's cache holds."""
+    borders = np.append(np.flatnonzero(np.diff(meter_key, prepend=-1)), len(meter_key))
+    start = 0
+    while start < len(meter_key):
+        after = np.searchsorted(borders, start, side="right")
+        stop = int(borders[max(after, np.searchsorted(borders, start + _PART_READINGS, side="right") - 1)])
+        yield slice(start, stop)
+        start = stop
+
+
+def _hours(
+    batch: ReadingBatch, meters: MeterTable, zone: ZoneInfo, used_since_us: NDArray[np.int64] | None
+) -> HourRollups:
+    row = meters.rows_of(batch.meter_key)
     hour_us = begin_us(batch.device_time_us, zone, Granularity.HOUR)
-    heads = seg.first | (np.diff(hour_us, prepend=-1) != 0)
+    heads = np.append(True, (row[1:] != row[:-1]) | (hour_us[1:] != hour_us[:-1]))
     whole = Groups.of(heads)
+    in_use = _in_use(batch, meters, hour_us, whole.first, used_since_us)
+    blank = blanked_in_use(batch, Segments.of(np.cumsum(heads) - 1), in_use, dropout(batch))
+    volume_m3, std_volume_m3 = registers(batch, blank, meters.register_step_m3[row])
     columns = _frames(batch, blank, heads, whole)
     columns |= {"meter_key": batch.meter_key[whole.first], "begin_us": hour_us[whole.first]}
     columns |= _ends(batch, heads, volume_m3, "register")
@@ -75,15 +106,31 @@ def first_use_us(readings: ReadingBatch) -> tuple[NDArray[np.int32], NDArray[np.
     """Find for each meter the time of its first reading with a register above 0: (meters, times)."""
     used = readings.take((readings.volume_m3 > 0) | (readings.std_volume_m3 > 0))
     keys, at = np.unique(used.meter_key, return_inverse=True)
-    first_us = np.full(len(keys), np.iinfo(np.int64).max)
+    first_us = np.full(len(keys), _NEVER_US)
     np.minimum.at(first_us, at, used.device_time_us)
     return keys, first_us
 
 
-def _carried(size: int, in_use: Mask | None) -> NDArray[np.void]:
-    state = np.zeros(size, dtype=[("in_use", np.bool_)])
-    if in_use is not None:
-        state["in_use"] = in_use
+def _in_use(
+    batch: ReadingBatch,
+    meters: MeterTable,
+    hour_us: NDArray[np.int64],
+    first: NDArray[np.intp],
+    used_since_us: NDArray[np.int64] | None,
+) -> NDArray[np.void]:
+    """Tell of each hour, by its first row, whether a register of the meter was above 0 before it."""
+    state = np.zeros(len(first), dtype=[("in_use", np.bool_)])
+    if not np.any(np.isnan(batch.pressure_kpa) & ((batch.volume_m3 == 0) | (batch.std_volume_m3 == 0))):
+        # No frame of which only history tells whether it was blanked.
+        return state
+    mine_us = np.full(len(meters), _NEVER_US)
+    keys, since_us = first_use_us(batch)
+    mine_us[meters.rows_of(keys)] = since_us
+    row = meters.rows_of(batch.meter_key[first])
+    state["in_use"] = mine_us[row] < hour_us[first]
+    if used_since_us is not None:
+        before_us = np.where(used_since_us == ABSENT, _NEVER_US, used_since_us)
+        state["in_use"] |= before_us[row] <= batch.device_time_us[first]
     return state
 
 

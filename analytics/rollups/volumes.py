@@ -56,7 +56,7 @@ class Volumes:
         return mean
 
 
-def period_volumes(rows: HourRollups, meters: MeterTable) -> Volumes:
+def period_volumes(rows: HourRollups, meters: MeterTable, standard: Mask | None = None) -> Volumes:
     """Work out the volume of each period in which a register was read.
 
     Rule: the register at the first reading of the next period that has one, minus the register at
@@ -73,9 +73,13 @@ def period_volumes(rows: HourRollups, meters: MeterTable) -> Volumes:
         Roll-ups of hours, of days or of months, sorted by meter and begin.
     meters
         As in `analytics.rollups.hours.hour_rollups`.
+    standard
+        Shape (m,): which meters' standard register counts, where these rows are only a part of the
+        history; None to judge by them.
 
     """
-    standard = _uses_standard(rows, meters)
+    uses = _uses_standard(rows, meters) if standard is None else standard
+    standard = uses[meters.rows_of(rows.meter_key)]
     time_us = np.where(standard, rows.std_register_first_us, rows.register_first_us)
     register = np.where(standard, rows.std_register_first, rows.register_first)
     at = np.flatnonzero(time_us != ABSENT)
@@ -109,10 +113,11 @@ def reception(
 
 
 def _uses_standard(rows: HourRollups, meters: MeterTable) -> Mask:
+    """Tell of each meter, shape (m,), whether only its standard register is filled in."""
     row = meters.rows_of(rows.meter_key)
     shows = {}
     for name in ("register", "std_register"):
         above = (getattr(rows, f"{name}_first") > 0) | (getattr(rows, f"{name}_last") > 0)
         shows[name] = np.bincount(row[above], minlength=len(meters)) > 0
-    uses: Mask = (~shows["register"] & shows["std_register"])[row]
+    uses: Mask = ~shows["register"] & shows["std_register"]
     return uses

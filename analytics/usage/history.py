@@ -7,16 +7,22 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from analytics.block import US_PER_DAY
 from analytics.episodes import Episodes
+from analytics.history import newest
 from analytics.pipeline import in_order
+from analytics.rollups.columns import HourRollups
 from analytics.rollups.hours import hour_rollups
 from analytics.rollups.periods import local_days
+from analytics.usage.episodes import no_slow_open
 from analytics.usage.evaluate import LOOKBACK_DAYS, evaluate_slow
 from fleet.meter_table import MeterTable
 from fleet.readings import ReadingBatch
 
 #: Hours times meters that are held at once; a few arrays of this size are.
 _BLOCK_HOURS = 1_000_000
+#: A history of more days is most likely one row of a wrong year.
+_MOST_DAYS = 1_000
 
 
 def slow_history(
@@ -47,12 +53,27 @@ def slow_history(
     times = readings.device_time_us
     newest_us = int(times.max()) if now_us is None else min(now_us, int(times.max()))
     # Another day may be over without a reading, but nothing closes it.
-    first, last = local_days(np.array([times.min(), newest_us]), zone).number.tolist()
+    last = int(local_days(np.array([newest_us]), zone).number[0]) - 1
     found = [
-        evaluate_slow(hour_rollups(part, table, zone), table, zone, first, last - 1).episodes
-        for part, table in _blocks(readings, meters, last - first + LOOKBACK_DAYS)
+        _judge(hour_rollups(part, table, zone), table, zone, last)
+        for part, table in _blocks(readings, meters, last - int(times.min() // US_PER_DAY) + LOOKBACK_DAYS)
     ]
     return in_order(Episodes.concatenate(found))
+
+
+def _judge(rollups: HourRollups, meters: MeterTable, zone: ZoneInfo, through_day: int) -> Episodes:
+    """Judge the days that have rows within their look-back; of any other nothing is known."""
+    days = np.unique(local_days(rollups.begin_us, zone).number)
+    days = days[days <= through_day]
+    runs: list[Episodes] = []
+    carried = no_slow_open(len(meters))
+    for stretch in np.split(days, np.flatnonzero(np.diff(days) > LOOKBACK_DAYS) + 1):
+        if len(stretch):
+            until = min(int(stretch[-1]) + LOOKBACK_DAYS, through_day)
+            done = evaluate_slow(rollups, meters, zone, int(stretch[0]), until, carried)
+            runs.append(done.episodes)
+            carried = done.open
+    return newest(runs)
 
 
 def _blocks(
@@ -60,7 +81,7 @@ def _blocks(
 ) -> Iterator[tuple[ReadingBatch, MeterTable]]:
     """Cut the meters that were heard into blocks."""
     heard = np.unique(readings.meter_key)
-    size = max(_BLOCK_HOURS // (24 * days), 1)
+    size = max(_BLOCK_HOURS // (24 * min(days, _MOST_DAYS)), 1)
     for start in range(0, len(heard), size):
         keys = heard[start : start + size]
         begin, end = np.searchsorted(readings.meter_key, [keys[0], keys[-1] + 1])

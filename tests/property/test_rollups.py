@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics.rollups.columns import HourRollups
-from analytics.rollups.hours import hour_rollups
+from analytics.rollups.hours import first_use_us, hour_rollups
 from analytics.rollups.merge import coarser, day_rollups, merge
 from analytics.rollups.periods import Granularity
 from analytics.rollups.volumes import period_volumes
 from fleet.meter_table import MeterTable
 from fleet.meters import Meter
-from fleet.readings import ReadingBatch
+from fleet.readings import ABSENT, ReadingBatch
 
 #: Two hours before Berlin's clocks go back.
 START_US = 1_698_530_400_000_000
@@ -111,15 +111,16 @@ def _batch(history: list[dict]) -> ReadingBatch:
 
 
 def _pieces(batch: ReadingBatch, cuts: list[int], zone: ZoneInfo) -> list[HourRollups]:
-    """Roll up each piece by itself, told only whether a register was above 0 before."""
+    """Roll up each piece by itself, told only since when a register was above 0."""
     borders = [0, *sorted(cut % (len(batch) + 1) for cut in cuts), len(batch)]
-    in_use = np.zeros(len(TABLE), dtype=np.bool_)
+    used_since_us = np.full(len(TABLE), ABSENT)
     pieces = []
     for start, stop in pairwise(borders):
         part = batch.take(slice(start, stop))
-        pieces.append(hour_rollups(part, TABLE, zone, in_use=in_use.copy()))
-        shows = (part.volume_m3 > 0) | (part.std_volume_m3 > 0)
-        in_use[TABLE.rows_of(part.meter_key[shows])] = True
+        pieces.append(hour_rollups(part, TABLE, zone, used_since_us=used_since_us.copy()))
+        keys, since_us = first_use_us(part)
+        at = TABLE.rows_of(keys)
+        used_since_us[at] = np.where(used_since_us[at] == ABSENT, since_us, used_since_us[at])
     return pieces
 
 

@@ -134,7 +134,9 @@ def test_no_readings_are_no_rows(table: MeterTable) -> None:
 def test_frames_that_only_history_tells_are_dropouts_where_a_register_was_above_0(table: MeterTable) -> None:
     zeros = _batch([0, 20], volume_m3=[0, 0], flow_m3h=[0, 0])
     new = hour_rollups(zeros, table, CHINA)
-    used = hour_rollups(zeros, table, CHINA, in_use=np.array([True]))
+    used = hour_rollups(zeros, table, CHINA, used_since_us=np.array([START_US - 1]))
+    never = hour_rollups(zeros, table, CHINA, used_since_us=np.array([ABSENT]))
+    assert never.dropouts.tolist() == [0]
     assert (new.dropouts.tolist(), new.register_first.tolist()) == ([0], [0])
     assert used.dropouts.tolist() == [2]
     assert used.readings.tolist() == [2]
@@ -155,6 +157,18 @@ def test_rows_of_several_meters_stay_apart(meter) -> None:
     rows = hour_rollups(_batch([0, 1, 2], meter_key=[8, 3, 8], volume_m3=[1, 50, 2]), table, CHINA)
     assert rows.meter_key.tolist() == [3, 8]
     assert rows.register_last.tolist() == [50, 2]
+
+
+def test_parts_are_cut_between_meters_only(meter, monkeypatch) -> None:
+    table = MeterTable.build([meter(meter_id=name) for name in "abc"])
+    keys = [0, 0, 0, 1, 2, 2]
+    batch = _batch([0, 10, 70, 5, 6, 7], meter_key=keys, volume_m3=[1, 2, 3, 4, 5, 6])
+    whole = hour_rollups(batch, table, CHINA)
+    monkeypatch.setattr("analytics.rollups.hours._PART_READINGS", 2)
+    parts = hour_rollups(batch, table, CHINA)
+    assert whole.readings.tolist() == [2, 1, 1, 2]
+    for name in HourRollups.__dataclass_fields__:
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name), err_msg=name)
 
 
 def test_columns_are_checked() -> None:
