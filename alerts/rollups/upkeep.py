@@ -71,7 +71,7 @@ class Upkeep:
         database: Database,
         *,
         policies: Policies = DEFAULT_POLICIES,
-        pairs_per_step: int = 2_000,
+        pairs_per_step: int = 500,
         rows_per_step: int = 256,
         failpoint: Callable[[str], None] = _nothing,
     ) -> None:
