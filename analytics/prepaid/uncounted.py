@@ -79,19 +79,21 @@ class _Run:
     def of(cls, block: Block, rows: NDArray[np.intp], balance: Floats, disturbed: Mask) -> _Run:
         seg, time_us, state = block.seg.take(rows), block.time_us[rows], block.state
         elapsed_us = time_us - seg.previous(time_us, state["uncounted_us"])
-        balance = seg.latest(balance, ~np.isnan(balance), state["uncounted_balance"])
+        known = ~np.isnan(balance)
+        if not known.all():
+            balance = seg.latest(balance, known, state["uncounted_balance"])
         before = seg.previous(balance, state["uncounted_balance"])
         starts = disturbed | (elapsed_us > block.silent_limit_us[seg.row]) | (balance > before)
         falls = ~starts & (balance < before)
-        return cls(
-            seg=seg,
-            time_us=time_us,
-            balance=balance,
-            spent_from=first_of_run(seg, np.where(falls, balance, np.nan), starts, state["spent_from"]),
+        nothing = np.full(len(rows), np.nan)
+        spent_from, spent_from_us = nothing, nothing
+        if falls.any() or not np.isnan(state["spent_from"]).all():
+            spent_from = first_of_run(seg, np.where(falls, balance, np.nan), starts, state["spent_from"])
             # Microseconds since 1970 are exact in a float64 for 285 years.
-            spent_from_us=first_of_run(
-                seg, np.where(falls, time_us, np.nan), starts, _or_nan(state["spent_from_us"])
-            ),
+            fell_us = np.where(falls, time_us, np.nan)
+            spent_from_us = first_of_run(seg, fell_us, starts, _or_nan(state["spent_from_us"]))
+        return cls(
+            seg=seg, time_us=time_us, balance=balance, spent_from=spent_from, spent_from_us=spent_from_us
         )
 
     def state(self, block: Block) -> dict[str, NDArray[np.generic]]:
