@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.kernels.borders import Array, Borders, Floats, Found, Limit, Positions
-from analytics.kernels.flat import Runs, Times, flat_line
+from analytics.kernels.flat import Runs, Times, flat_line, near_before
 from analytics.kernels.graded import gross_range, rate_of_change, spike, time_gap
 from analytics.kernels.samples import History, Samples
 from fleet.flags import Flag
@@ -50,7 +50,9 @@ class Limits:
     @property
     def longest_flat_us(self) -> Limit:
         """The longer one of the flat line's two windows that are limits at all."""
-        return np.where(np.isfinite(self.fail_flat_us), np.maximum(self.flat_us, self.fail_flat_us), self.flat_us)
+        return np.where(
+            np.isfinite(self.fail_flat_us), np.maximum(self.flat_us, self.fail_flat_us), self.flat_us
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,12 +112,16 @@ class Block:
 
     def _samples(self, history: History, out: Flags) -> Samples:
         """Select the samples, after their history; all other readings are MISSING or UNKNOWN."""
-        present = self.value == self.value  # noqa: PLR0124 (not NaN, in one pass)
+        # Not NaN, in one pass.
+        present = self.value == self.value
         time_us, value, begin = self.time_us, self.value, self.borders.starts
-        at = np.arange(self.start, self.start + self.borders.n)
-        if not present.all():
-            time_us, value, at = time_us[present], value[present], at[present]
-            begin = at.searchsorted(begin + self.start)
+        if present.all():
+            at = np.arange(self.start, self.start + self.borders.n)
+        else:
+            at = np.flatnonzero(present)
+            begin = at.searchsorted(begin)
+            at += self.start
+            time_us, value = time_us[present], value[present]
             missing = np.flatnonzero(np.logical_not(present, out=present))
             for check in _OF_NEIGHBOURS:
                 out[check][missing] = Flag.MISSING
@@ -136,7 +142,7 @@ class Block:
         mean = borders.neighbour_means(samples.value)
         spikes = spike(samples.value, mean, borders, limits.spike, limits.fail_spike)
         tolerance = limits.flat_tolerance
-        runs = Runs.of(rise <= tolerance)
+        runs = Runs.of(near_before(rise, tolerance))
         flat = flat_line(
             samples.time_us, samples.value, runs, borders, limits.flat_us, limits.fail_flat_us, tolerance
         )
@@ -153,11 +159,6 @@ class Block:
     def _judged(self, samples: Samples, spikes: Found, out: Flags) -> Judged:
         """Say what became of the last samples before the block."""
         late = samples.waiting(self.start)
-        flag = np.full(len(late), Flag.GOOD, dtype=np.uint8)
-        place = np.searchsorted(late, spikes.at)
-        place[place == len(late)] = 0
-        if len(late):
-            same = late[place] == spikes.at
-            flag[place[same]] = spikes.flag[same]
-        meter = self.meter[np.searchsorted(self.meter, samples.meter[samples.borders.segment(late)])]
+        flag = spikes.dense(samples.borders.n)[late] if len(late) else np.empty(0, np.uint8)
+        meter = samples.meter[samples.borders.segment(late)]
         return Judged(self.start, self.start + self.borders.n, out, meter, samples.at[late], flag)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.kernels.block import CHECKS, Block, Judged, Limits, SPIKE
+from analytics.kernels.block import CHECKS, SPIKE, Block, Judged, Limits
 from analytics.kernels.borders import Borders, Floats, Positions
 from analytics.kernels.flat import Times
 from analytics.kernels.samples import History

@@ -8,6 +8,7 @@ FAIL (IOOS, "Manual for Real-Time Quality Control", tests 2 to 7); each test has
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analytics.kernels.borders import Borders, Floats, Found, Limit, Mask, Positions
 from fleet.flags import Flag
@@ -27,9 +28,8 @@ def gross_range(
 ) -> Found:
     """Flag values below `low` or above `high` SUSPECT, beyond `fail_low` or `fail_high` FAIL.
 
-    NaN is MISSING. Neither order nor time matters, so repeated times are judged like any others. As
-    `ioos_qc.qartod.gross_range_test`, but for infinite values, which that one calls MISSING:
-    an infinite reading was reported, and is out of range.
+    NaN is MISSING, an infinite value out of range. Neither order nor time matters, so repeated times are
+    judged like any others. As `ioos_qc.qartod.gross_range_test`.
 
     Parameters
     ----------
@@ -125,8 +125,8 @@ def time_gap(elapsed_us: Floats, borders: Borders, limit_us: Limit, fail_us: Lim
     """Flag readings that come longer than a limit after the reading before, whatever either carries.
 
     UNKNOWN where there is none before. A second reading of the same time is GOOD. As
-    `ioos_qc.qartod.time_gap_test`, but that one knows FAIL alone, cuts its limit to whole seconds and gives
-    the first reading the flag of the second.
+    `ioos_qc.qartod.time_gap_test` (since 3.0), but that one knows FAIL alone, cuts its limit to whole
+    seconds and gives the first reading the flag of the second.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def _others(good: Mask) -> Positions:
     return np.flatnonzero(np.logical_not(good, out=good))
 
 
-def _grade(size: Floats, borders: Borders, at: Positions, limit: Limit, fail: Limit) -> np.ndarray:
+def _grade(size: Floats, borders: Borders, at: Positions, limit: Limit, fail: Limit) -> NDArray[np.uint8]:
     """Compare candidates with both limits; a NaN among the three is UNKNOWN."""
     limit, fail = borders.pick(at, limit, fail)
     flag = np.full(len(at), Flag.GOOD, dtype=np.uint8)

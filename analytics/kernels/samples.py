@@ -101,8 +101,11 @@ class Samples:
     def waiting(self, start: int) -> Positions:
         """Find samples from before the reading `start` that have a successor from it on."""
         old = self.at < start
+        if not old[self.borders.starts].any():
+            return _NONE
         last = np.flatnonzero(old[:-1] & ~old[1:])
-        return last[self.borders.segment(last) == self.borders.segment(last + 1)]
+        waited: Positions = last[self.borders.segment(last) == self.borders.segment(last + 1)]
+        return waited
 
     def left(self, runs: Runs, window_us: Limit, *, ends_suffice: bool) -> History:
         """Keep what later samples will need: each meter's last two, and a flat line that may go on.

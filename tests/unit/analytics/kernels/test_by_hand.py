@@ -32,7 +32,12 @@ def test_spike_by_hand(judge):
 
 def test_flat_line_by_hand(judge):
     value = [5, 5, 5, 5, 5, NAN, 5, 6, 6, 6, 6, 5]
-    found = judge(value, minutes=[0, 1, 2, 3, 4, 5, 6, 7, 9, 9.5, 10, 11], flat_us=3 * MINUTE_US, fail_flat_us=5 * MINUTE_US)
+    found = judge(
+        value,
+        minutes=[0, 1, 2, 3, 4, 5, 6, 7, 9, 9.5, 10, 11],
+        flat_us=3 * MINUTE_US,
+        fail_flat_us=5 * MINUTE_US,
+    )
     assert found["flat_line"] == "gggSS-FgggSg"
 
 
