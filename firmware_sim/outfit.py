@@ -10,7 +10,8 @@ from firmware_sim.device import Device
 from firmware_sim.faults import Fault, InjectedFault, Stage
 from firmware_sim.load import ON_OFF, PROFILES
 from firmware_sim.registration import Site, price_of, register_step_m3
-from fleet.meters import Meter, MeterTable
+from fleet.meter_table import MeterTable
+from fleet.meters import Meter
 from fleet.policy import BATTERIES
 
 #: A healthy customer tops up at twice the alarm balance, a late payer at a fifth of it.
