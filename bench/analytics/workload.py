@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,19 +83,18 @@ def _meter(rng: np.random.Generator, qmax: float) -> tuple[NDArray[np.int64], ND
     """Make a meter's times and flows: hours of use and of rest, and of each fault a little."""
     n = PER_METER
     step = rng.integers(_INTERVAL_US * 2 // 3, _INTERVAL_US * 4 // 3, n)
-    step[rng.random(n) < 0.003] += rng.integers(1, 12) * _HOUR_US
-    use = np.repeat(rng.random(n // 20 + 1) < 0.6, 20)[:n]
-    flow = np.where(use, qmax * (0.4 + 0.15 * rng.standard_normal(n)).clip(0.02, 0.95), 0.0)
-    stuck = np.repeat(rng.random(n // 40 + 1) < 0.03, 40)[:n]
-    flow[stuck] = 0.3 * qmax
-    odd = rng.random(n)
-    flow[odd < 0.002] *= 4
-    flow[(odd > 0.002) & (odd < 0.003)] = -2.0
-    flow = np.round(flow, 2)
-    flow[odd > 0.99] = np.nan
-    return _START_US + np.cumsum(step), flow
+    step[_some(rng, 0.003)] += rng.integers(1, 12) * _HOUR_US
+    flow = qmax * (0.4 + 0.15 * rng.standard_normal(n)).clip(0.02, 0.95)
+    flow[_some(rng, 0.4, in_a_row=20)] = 0.0
+    flow[_some(rng, 0.03, in_a_row=40)] = 0.3 * qmax
+    flow[_some(rng, 0.002)] *= rng.uniform(1.5, 6)
+    flow[_some(rng, 0.001)] = -2.0
+    value = np.asarray(np.round(flow, 2), dtype=np.float64)
+    value[_some(rng, 0.01)] = np.nan
+    return _START_US + np.cumsum(step), value
 
 
-def columns_of(workload: Workload) -> dict[str, Any]:
-    """Give all columns by name."""
-    return {field.name: getattr(workload, field.name) for field in fields(workload)}
+def _some(rng: np.random.Generator, share: float, in_a_row: int = 1) -> NDArray[np.bool_]:
+    """Draw some of a meter's readings, so many in a row."""
+    drawn = rng.random(-(-PER_METER // in_a_row)) < share
+    return np.repeat(drawn, in_a_row)[:PER_METER]

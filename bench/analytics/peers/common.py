@@ -3,8 +3,8 @@
 Each is called as PROGRAM DIRECTORY: the columns lie there, `NAME.npy` each; the flags go there as
 `flags_LIBRARY.npy`, shape (5, n), and what was measured is one line of JSON.
 
-The five checks are those of `analytics/kernels/`, in its order: range, rate of change, spike, flat line by time,
-time gap; each with limits per meter but the flat line's. Two things are left simpler, to their
+The five checks are those of `analytics/kernels/`, in its order: range, rate of change, spike, flat line by
+time, time gap; each with limits per meter but the flat line's. Two things are left simpler, to their
 advantage: the flat line is the range of the last three hours and a meter known for as long, not of all
 since the sample before these, and SUSPECT alone; and nobody looks for two readings of one time.
 """

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import duckdb
 import numpy as np
-from common import (
-    CHECKS, FAIL, FAIL_LOW, FLAT_S, FLAT_TOLERANCE, GOOD, LIMITS, LOW, MISSING, SUSPECT, UNKNOWN, Columns, main,
+
+from bench.analytics.peers.common import (
+    CHECKS,
+    FAIL,
+    FAIL_LOW,
+    FLAT_S,
+    FLAT_TOLERANCE,
+    GOOD,
+    LIMITS,
+    LOW,
+    MISSING,
+    SUSPECT,
+    UNKNOWN,
+    Columns,
+    main,
 )  # fmt: skip
 
 _STATEMENT = f"""
@@ -40,7 +53,7 @@ SELECT
     CASE WHEN gap_us IS NULL THEN {UNKNOWN} WHEN gap_us > limit_us THEN {SUSPECT}
         ELSE {GOOD} END::UTINYINT AS time_gap
 FROM measured ORDER BY nth
-"""  # noqa: S608 (numbers of our own)
+"""
 
 
 def build(columns: Columns) -> duckdb.DuckDBPyConnection:
@@ -53,7 +66,8 @@ def build(columns: Columns) -> duckdb.DuckDBPyConnection:
     connection.register("given", given)
     connection.register("given_limits", limits)
     connection.execute(
-        "CREATE TABLE reading AS SELECT nth, meter, time_us, CASE WHEN NOT isnan(value) THEN value END AS value FROM given"
+        "CREATE TABLE reading AS"
+        " SELECT nth, meter, time_us, CASE WHEN NOT isnan(value) THEN value END AS value FROM given"
     )
     connection.execute("CREATE TABLE limits AS SELECT * FROM given_limits")
     return connection

@@ -5,8 +5,9 @@ from __future__ import annotations
 from importlib.metadata import version
 
 import numpy as np
-from common import FAIL_LOW, FLAT_S, FLAT_TOLERANCE, LOW, Columns, main
 from ioos_qc import qartod
+
+from bench.analytics.peers.common import FAIL_LOW, FLAT_S, FLAT_TOLERANCE, LOW, Columns, main
 
 
 def build(columns: Columns) -> Columns:

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from common import (
-    FAIL, FAIL_LOW, FLAT_S, FLAT_TOLERANCE, GOOD, LIMITS, LOW, MISSING, SUSPECT, UNKNOWN, Columns, main,
+
+from bench.analytics.peers.common import (
+    FAIL,
+    FAIL_LOW,
+    FLAT_S,
+    FLAT_TOLERANCE,
+    GOOD,
+    LIMITS,
+    LOW,
+    MISSING,
+    SUSPECT,
+    UNKNOWN,
+    Columns,
+    main,
 )  # fmt: skip
 
 Built = tuple[pd.DataFrame, dict[str, np.ndarray]]
@@ -26,7 +38,8 @@ def build(columns: Columns) -> Built:
 def graded(size: pd.Series, limit: np.ndarray, fail: np.ndarray) -> np.ndarray:
     """Compare with two limits; NaN is unknown."""
     found = [size.isna(), size > fail, size > limit]
-    return np.select(found, [UNKNOWN, FAIL, SUSPECT], default=GOOD).astype(np.uint8)
+    flags: np.ndarray = np.select(found, [UNKNOWN, FAIL, SUSPECT], default=GOOD)
+    return flags.astype(np.uint8)
 
 
 def judge(built: Built) -> list[np.ndarray]:
@@ -35,7 +48,11 @@ def judge(built: Built) -> list[np.ndarray]:
     meter, value = table["meter"].to_numpy(), table["value"]
     limit = {name: values[meter] for name, values in limits.items()}
     gap = table.groupby("meter")["time"].diff() / pd.Timedelta(microseconds=1)
-    wide = [value.isna(), (value > limit["fail_high"]) | (value < FAIL_LOW), (value > limit["high"]) | (value < LOW)]
+    wide = [
+        value.isna(),
+        (value > limit["fail_high"]) | (value < FAIL_LOW),
+        (value > limit["high"]) | (value < LOW),
+    ]
     samples = table[value.notna()]
     own = {name: values[samples["meter"].to_numpy()] for name, values in limits.items()}
     by_meter = samples.groupby("meter")

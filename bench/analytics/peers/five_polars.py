@@ -8,8 +8,21 @@ os.environ["POLARS_MAX_THREADS"] = "1"
 
 import numpy as np
 import polars as pl
-from common import (
-    CHECKS, FAIL, FAIL_LOW, FLAT_S, FLAT_TOLERANCE, GOOD, LIMITS, LOW, MISSING, SUSPECT, UNKNOWN, Columns, main,
+
+from bench.analytics.peers.common import (
+    CHECKS,
+    FAIL,
+    FAIL_LOW,
+    FLAT_S,
+    FLAT_TOLERANCE,
+    GOOD,
+    LIMITS,
+    LOW,
+    MISSING,
+    SUSPECT,
+    UNKNOWN,
+    Columns,
+    main,
 )  # fmt: skip
 
 Built = tuple[pl.DataFrame, dict[str, pl.Series]]
