@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -170,3 +171,20 @@ def test_cutting_a_history_anywhere_gives_the_same_flags(case, data):
     block = data.draw(st.integers(1, 30))
     whole = five_checks(case.row, case.time_us, case.value, case.limits, METERS)
     assert streamed(case, cuts, block).tolist() == whole.tolist()
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 0.5])
+@pytest.mark.parametrize("each", [1, 2, 5])
+def test_a_flat_line_is_found_however_many_runs_and_blocks_it_goes_through(tolerance, each):
+    rng = np.random.default_rng(each)
+    n = 240
+    value = np.cumsum(rng.choice([0.0, 0.25, -0.25, 4.0], n, p=[0.8, 0.09, 0.09, 0.02]))
+    value[rng.random(n) < 0.05] = NAN
+    time_us = 10**15 + np.cumsum(rng.integers(1, 4, n)) * SECOND_US
+    limits = Limits(flat_us=15.0 * SECOND_US, fail_flat_us=25.0 * SECOND_US, flat_tolerance=tolerance)
+    case = Case(np.zeros(n, dtype=np.int32), time_us, value, limits)
+    wanted = slow(case)
+    assert {GOOD, SUSPECT, FAIL, MISSING} == set(wanted[CHECKS.index("flat_line")].tolist())
+    cuts = np.split(np.arange(n), range(each, n, each))
+    assert streamed(case, cuts, 3).tolist() == wanted.tolist()
+    assert streamed(case, [np.arange(n)], 7).tolist() == wanted.tolist()

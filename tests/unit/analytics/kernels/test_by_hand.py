@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from analytics.kernels.block import CHECKS, Limits
+from analytics.kernels.borders import Borders
 from analytics.kernels.columns import five_checks
+from analytics.kernels.flat import Runs, near_before
+from analytics.kernels.graded import rate_of_change
 
 NAN, INF = float("nan"), float("inf")
 MINUTE_US = 60_000_000
@@ -115,3 +118,17 @@ def test_each_meter_has_its_limits_and_no_neighbour_in_another():
     flags = five_checks(row, np.tile(np.arange(3) * MINUTE_US, 2), value, limits, 2)
     assert flags[0].tolist() == [1, 1, 3, 1, 1, 1]
     assert flags[1].tolist() == [2, 1, 1, 2, 1, 3]
+
+
+def test_a_rate_over_no_time_is_unknown():
+    found = rate_of_change(np.array([NAN, 5, 5]), np.array([NAN, 0, 1e6]), Borders.of(np.zeros(3)), 1.0)
+    assert found.dense(3).tolist() == [2, 2, 3]
+
+
+def test_a_long_time_parts_what_is_near():
+    size, elapsed_us = np.array([NAN, 0.0, 0, 0, 1]), np.array([NAN, 10.0, 20, 10, 10])
+    assert near_before(size).tolist() == [False, True, True, True, False]
+    near = near_before(size, elapsed_us=elapsed_us, gap_us=10)
+    assert near.tolist() == [False, True, False, True, False]
+    runs = Runs.of(near)
+    assert list(zip(runs.begin.tolist(), runs.stop.tolist(), strict=True)) == [(0, 2), (2, 4)]
