@@ -106,8 +106,10 @@ def flat_line(
     at = long.members
     length = long.stop - long.begin
     flag = np.full(len(at), Flag.GOOD, dtype=np.uint8)
+    time_us, value = time_us[at], value[at]
     for limit, grade in zip(borders.pick(at, window_us, fail_us), (Flag.SUSPECT, Flag.FAIL), strict=True):
-        flag[_held(time_us[at], value[at], length, limit, tolerance)] = grade
+        if not np.isposinf(limit).all():
+            flag[_held(time_us, value, length, limit, tolerance)] = grade
     flagged = flag != Flag.GOOD
     found = Found(at[flagged], flag[flagged])
     unknown = np.isnan(least_us)
@@ -128,10 +130,14 @@ def _held(time_us: Times, value: Floats, length: Positions, window_us: Limit, to
     held: Mask = since_us >= window_us
     if tolerance == 0 or not held.any():
         return held
+    # Most runs are flat from end to end: then so is each of their windows.
+    extent = np.maximum.reduceat(value, first) - np.minimum.reduceat(value, first)
+    at = np.flatnonzero(held & np.repeat(extent > tolerance, length))
+    if not len(at):
+        return held
     # Times that go on from run to run, so that one search serves all of them.
     ends_us = np.cumsum(since_us[first + length - 1])
     clock_us = since_us + np.repeat(ends_us - since_us[first + length - 1], length)
-    at = np.flatnonzero(held)
     # The window as a whole number, for floats are too coarse for times since 1970.
     whole_us = np.ceil(np.broadcast_to(window_us, len(held))[at]).astype(np.int64)
     back = np.searchsorted(clock_us, clock_us[at] - whole_us, side="right") - 1
