@@ -6,6 +6,7 @@ FOR ?=
 REPORT ?=
 PEERS ?=
 PEERS_VENV := .local/bench-peers
+ANALYTICS_PEERS_VENV := .local/bench-analytics-peers
 N ?= 200000
 RUNS ?=
 SEED ?=
@@ -13,7 +14,7 @@ BACKLOG ?=
 MQTT ?= 5
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint fuzz bench-ingest faults clean help
+.PHONY: demo test lint fuzz bench-ingest bench-analytics faults clean help
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -50,6 +51,16 @@ $(PEERS_VENV)/.done: bench/ingest/requirements-peers.txt
 bench-ingest: $(VENV)/.dev $(if $(filter-out 0,$(PEERS)),$(PEERS_VENV)/.done) ## Measure ingest; N=200000 RUNS=3 MQTT=5 BACKLOG=1000000 PEERS=1 REPORT=FILE
 	@exec $(BIN)/python -m bench.ingest --n $(N) $(if $(RUNS),--runs $(RUNS)) --mqtt $(MQTT) $(if $(BACKLOG),--backlog $(BACKLOG)) \
 		$(if $(filter-out 0,$(PEERS)),--peers "$(PEERS_VENV)/bin/python") $(if $(REPORT),--report "$(REPORT)")
+
+$(ANALYTICS_PEERS_VENV)/.done: bench/analytics/requirements-peers.txt
+	@echo "installing the peers into $(ANALYTICS_PEERS_VENV) (a minute the first time)"
+	@"$(PYTHON)" -m venv "$(ANALYTICS_PEERS_VENV)"
+	@"$(ANALYTICS_PEERS_VENV)/bin/pip" install --quiet -r bench/analytics/requirements-peers.txt
+	@touch $@
+
+bench-analytics: N = 10000000
+bench-analytics: $(VENV)/.dev $(ANALYTICS_PEERS_VENV)/.done ## Measure the checks beside Polars, DuckDB, pandas and ioos_qc; N=10000000 RUNS=3 REPORT=FILE
+	@exec $(BIN)/python -m bench.analytics --n $(N) $(if $(RUNS),--runs $(RUNS)) --peers "$(ANALYTICS_PEERS_VENV)/bin/python" $(if $(REPORT),--report "$(REPORT)")
 
 faults: $(VENV)/.dev ## Break every part in turn and see that nothing is lost; RUNS=1 SEED=7 REPORT=FILE
 	@exec $(BIN)/python -m bench.faults $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report "$(REPORT)")
