@@ -49,6 +49,21 @@ class Device:
     fault_start_us: int = 0
     fault_end_us: int = 0
     strength: float = np.nan
+    #: Status bits that the meter reports while the fault lasts.
+    status_at_fault: int = 0
+    #: The voltage falls to `battery_at_fault_v` within this time from the fault's beginning.
+    battery_falls_in_us: int = 1
+    #: What the register of the meter that takes this one's place begins with.
+    exchanged_start_m3: float = np.nan
+    #: Burns more in winter.
+    seasonal: bool = False
+    #: See `mix.Disturbances`.
+    idle_start_us: int = 0
+    idle_end_us: int = 0
+    idle_use: float = 0.0
+    late_share: float = 0.0
+    outage_share: float = 0.0
+    loss_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,6 +18,9 @@ PROFILES = ("restaurant", "school", "bakery", "hotel", "boiler")
 #: Profiles whose burner is either on or off; the others modulate.
 ON_OFF = ("boiler",)
 
+#: Profiles with hours in which nothing burns.
+RESTING = ("restaurant", "school", "bakery")
+
 #: Profile -> one digit per local hour 0 to 23, in ninths of the peak: weekday, Saturday, Sunday.
 #: Every day burns something at noon; the fault plan relies on it.
 _NINTHS = {
@@ -52,3 +55,8 @@ def utilisation(profile: NDArray[Any], time_us: NDArray[np.int64]) -> NDArray[np
     """Look up the share of the peak, 0 to 1, of each (profile, time)."""
     weekday = (local_day(time_us) + _FIRST_WEEKDAY) % 7
     return np.asarray(_TABLE[profile, weekday, local_hour(time_us).astype(np.intp)])
+
+
+def mean_utilisation(profile: int) -> float:
+    """Give a profile's mean share of the peak over a week."""
+    return float(_TABLE[profile].mean())

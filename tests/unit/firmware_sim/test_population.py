@@ -3,7 +3,8 @@ from io import StringIO
 
 import pytest
 
-from firmware_sim.faults import EXPECTED, Fault
+from firmware_sim.fault_specs import EXPECTED
+from firmware_sim.faults import Fault
 from firmware_sim.population import Population, build_population
 from firmware_sim.truth import describe_truth, write_truth
 from fleet.checks import BY_CODE
