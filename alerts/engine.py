@@ -30,8 +30,8 @@ from analytics.episodes import Episodes
 from analytics.pipeline import evaluate
 from analytics.state import initial_state
 from fleet.checks import BY_CODE
-from fleet.meters import MeterTable
-from fleet.policy import DEFAULT_POLICY, Policy
+from fleet.meter_table import MeterTable
+from fleet.policies import DEFAULT_POLICIES, Policies
 from storage.database import Database, Transaction
 from storage.named_sql import load_queries
 
@@ -69,7 +69,7 @@ class Engine:
         self,
         database: Database,
         *,
-        policy: Policy = DEFAULT_POLICY,
+        policies: Policies = DEFAULT_POLICIES,
         rows_per_cycle: int = 32,
         readings_per_block: int = 500_000,
         meters_per_clock_block: int = 20_000,
@@ -81,8 +81,8 @@ class Engine:
         ----------
         database
             A migrated database.
-        policy
-            Limits that neither a meter nor its model states.
+        policies
+            Limits that the registry does not state.
         rows_per_cycle
             How much work one transaction takes at most; a row is what ingest committed at once.
         readings_per_block, meters_per_clock_block
@@ -91,12 +91,11 @@ class Engine:
             Called with each of `STEPS`; a test raises there.
         """
         self._database = database
-        self._policy = policy
         self._rows_per_cycle = rows_per_cycle
         self._readings_per_block = readings_per_block
         self._meters_per_clock_block = meters_per_clock_block
         self._failpoint = failpoint
-        self._cache = MeterCache(policy)
+        self._cache = MeterCache(policies)
 
     def run_once(self, now: datetime) -> EngineCycle:
         """Do the oldest work there is, in one transaction.
@@ -174,7 +173,7 @@ class Engine:
         count = 0
         since_us: dict[int, int] = {}
         for part, readings in blocks(transaction, todo, self._readings_per_block):
-            result = evaluate(readings, meters.take(part), before[part], self._policy)
+            result = evaluate(readings, meters.take(part), before[part])
             before[part] = result.state
             episodes.append(result.episodes)
             count += len(readings)
@@ -196,6 +195,6 @@ class Engine:
             if row is None or not row["taken"]:
                 return Decided()
             meters = self._cache.table(transaction, meter_keys)
-            episodes = due_now(transaction, meters, timezone, now, self._policy)
+            episodes = due_now(transaction, meters, timezone, now)
             scope = Scope(frozenset(meters.meter_key.tolist()), DUE_CHECKS)
             return decide(transaction, episodes, DUE_CHECKS, scope, now)

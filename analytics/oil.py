@@ -8,31 +8,31 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.battery import midnight_us
-from analytics.block import Block, Floats, Verdict
+from analytics.block import Block, Check, Floats, Verdict
 from analytics.episodes import ONGOING_US, Episodes
-from analytics.register_series import Series
+from analytics.midnight import midnight_us
+from analytics.register.reversal import Registers
 from analytics.segments import Mask
 from fleet.checks import BY_CODE
 from fleet.flags import Flag
-from fleet.meters import MeterTable
-from fleet.policy import Policy
+from fleet.meter_table import Limit, MeterTable, each
 from fleet.readings import ABSENT
 
 _NEVER_US = ONGOING_US
 
 
-def carry_oil_account(block: Block, volume: Series) -> Verdict:
+def carry_oil_account(block: Block) -> Verdict:
     """Carry the readings at which the working register passed each share of the interval.
 
     Raises no flag of its own: what is due is decided by `oil_service`, for the calendar moves
     without readings.
     """
-    rows = np.flatnonzero(volume.steady)
+    rows = np.flatnonzero(block.once(Registers.of).volume.steady)
     seg, time_us, register = block.seg.take(rows), block.time_us[rows], block.volume_m3[rows]
     verdict = Verdict()
     share = volume_share(block.meters.take(seg.row), register)
-    for name, ratio in (("oil_soon_us", block.policy.oil_due_soon_ratio), ("oil_over_us", 1.0)):
+    soon = each(block.limit(lambda p: p.oil_due_soon_ratio), seg.row)
+    for name, ratio in (("oil_soon_us", soon), ("oil_over_us", 1.0)):
         past = share >= ratio
         carried = block.state[name]
         begins = past & ~seg.previous(past, carried != ABSENT)
@@ -52,7 +52,6 @@ def oil_service(
     state: NDArray[np.void],
     now_us: int,
     utc_offset_s: NDArray[np.int64],
-    policy: Policy,
 ) -> Episodes:
     """Find meters whose oil is overdue (`oil_overdue` FAIL), or will be soon (`oil_due_soon` SUSPECT).
 
@@ -65,15 +64,18 @@ def oil_service(
     measured = volume_share(meters, state["volume_steady"])
     used = np.fmax(elapsed, measured)
     over_us = _onset_us(meters, state, "oil_over_us", 1.0, now_us, utc_offset_s, measured)
-    soon_us = _onset_us(
-        meters, state, "oil_soon_us", policy.oil_due_soon_ratio, now_us, utc_offset_s, measured
-    )
+    soon_ratio = meters.limit(lambda p: p.oil_due_soon_ratio)
+    soon_us = _onset_us(meters, state, "oil_soon_us", soon_ratio, now_us, utc_offset_s, measured)
+    # The interval that is used up the most is the one that counts.
+    by_volume = np.isnan(elapsed) | (measured > elapsed)
+    names = ("oil_interval_m3", "oil_interval_days")
+    origin = np.where(by_volume, *(meters.origin_of(name) for name in names))
     over = over_us != _NEVER_US
     soon = (soon_us != _NEVER_US) & ~over
     return Episodes.concatenate(
         [
-            _episodes(meters, "oil_due_soon", Flag.SUSPECT, soon, soon_us, used, policy.oil_due_soon_ratio),
-            _episodes(meters, "oil_overdue", Flag.FAIL, over, over_us, used, 1.0),
+            _episodes(meters, "oil_due_soon", Flag.SUSPECT, soon, soon_us, used, soon_ratio, origin),
+            _episodes(meters, "oil_overdue", Flag.FAIL, over, over_us, used, 1.0, origin),
         ]
     )
 
@@ -82,7 +84,7 @@ def _onset_us(
     meters: MeterTable,
     state: NDArray[np.void],
     field: str,
-    ratio: float,
+    ratio: Limit,
     now_us: int,
     utc_offset_s: NDArray[np.int64],
     measured: Floats,
@@ -112,7 +114,8 @@ def _episodes(
     which: Mask,
     onset_us: NDArray[np.int64],
     used: Floats,
-    limit: float,
+    limit: Limit,
+    origin: NDArray[np.uint8],
 ) -> Episodes:
     return Episodes.build(
         meter_key=meters.meter_key[which],
@@ -123,5 +126,14 @@ def _episodes(
         ended_us=ONGOING_US,
         readings=0,
         value=used[which],
-        limit=limit,
+        limit=each(limit, np.flatnonzero(which)),
+        origin=origin[which],
     )
+
+
+CHECK = Check(
+    codes=(),
+    run=carry_oil_account,
+    # Since when the working register is past each share of the oil's interval.
+    carries=(("oil_soon_us", "i8"), ("oil_over_us", "i8")),
+)

@@ -11,7 +11,8 @@ from firmware_sim.faults import Fault, InjectedFault, Stage
 from firmware_sim.load import ON_OFF, PROFILES, mean_utilisation
 from firmware_sim.mix import Disturbances
 from firmware_sim.registration import Site, price_of, register_step_m3
-from fleet.meters import Meter, MeterTable
+from fleet.meter_table import MeterTable
+from fleet.meters import Meter
 from fleet.policy import BATTERIES
 from fleet.wire import status_bits
 

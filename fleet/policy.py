@@ -5,6 +5,7 @@ None of the numbers below is a quoted rule; each is a default that a company may
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -82,6 +83,11 @@ class Policy:
     implausible_std_ratio: float = 100.0
     #: A battery overdue by more than this many days is FAIL, before that SUSPECT.
     battery_overdue_fail_days: float = 90.0
+    #: Oil of meters with bearings is due after that time, or that volume; NaN for no limit.
+    oil_interval_days: float = math.nan
+    oil_interval_m3: float = math.nan
+    #: What a cubic metre costs where the balance is money, NaN where nobody says.
+    price_per_m3: float = math.nan
     interval_s: int = 3600
     register_digits: int = 8
     register_step_m3: float = 1.0

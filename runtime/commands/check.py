@@ -18,7 +18,8 @@ import numpy as np
 
 from analytics.history import evaluate_history
 from analytics.pipeline import Evaluation
-from fleet.meters import Meter, MeterTable
+from fleet.meter_table import MeterTable
+from fleet.meters import Meter
 from fleet.readings import ReadingBatch
 from fleet.registry import read_registry
 from fleet.times import latest_day, to_datetime, to_us

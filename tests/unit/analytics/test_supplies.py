@@ -10,7 +10,7 @@ import pytest
 from analytics.episodes import ONGOING_US
 from analytics.pipeline import CLOCK_CHECKS, evaluate_clock, initial_state
 from fleet.checks import BY_NUMBER
-from fleet.meters import MeterTable
+from fleet.meter_table import MeterTable
 
 NAN = float("nan")
 DAY_US = 86_400_000_000

@@ -1,17 +1,12 @@
-"""Does a battery need changing? By its voltage here, by the calendar in `battery_overdue`."""
+"""Batteries that need changing by their voltage."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from analytics.block import US_PER_DAY, US_PER_S, Block, Flags, Floats, Verdict
-from analytics.episodes import ONGOING_US, Episodes
+from analytics.block import Block, Check, Flags, Floats, Verdict
 from analytics.tracking import Decisions, Tracker
-from fleet.checks import BY_CODE
 from fleet.flags import Flag, worst
-from fleet.meters import MeterTable
-from fleet.policy import Policy
 
 
 def check_battery(block: Block) -> Verdict:
@@ -39,7 +34,7 @@ def check_battery(block: Block) -> Verdict:
 def _one(
     block: Block, verdict: Verdict, part: int, volts: Floats, warn_v: Floats, critical_v: Floats
 ) -> Flags:
-    name = f"battery{part}"
+    name, limit = f"battery{part}", "battery" if part == 1 else "battery2"
     state = block.state
     present = volts > 0
     flags = block.flags(present, decidable=False)
@@ -57,7 +52,7 @@ def _one(
     confirmed = np.fmax(volts, before)
     entries = Decisions(seg=seg, time_us=time_us, flag=flag, value=confirmed, onset_us=before_us)
     tracker = Tracker(code="battery_low", worse=np.fmin, part=part)
-    block.track(verdict, entries, tracker, warn_v, f"{name}_low")
+    block.track(verdict, entries, tracker, warn_v, limit_name=f"{limit}_warn_v", name=f"{name}_low")
     verdict.state |= {
         f"{name}_us": seg.closing(time_us, state[f"{name}_us"]),
         name: seg.closing(volts, state[name]),
@@ -65,48 +60,10 @@ def _one(
     return flags
 
 
-def battery_overdue(
-    meters: MeterTable, now_us: int, utc_offset_s: NDArray[np.int64], policy: Policy
-) -> Episodes:
-    """Find batteries past the end of their life, by the registry's dates alone.
-
-    SUSPECT from local midnight of the due day, FAIL once overdue by `battery_overdue_fail_days`.
-    Onset: that midnight; value: days since; limit 0.
-    """
-    return Episodes.concatenate(
-        [
-            _overdue(meters, part, due_day, now_us, utc_offset_s, policy)
-            for part, due_day in ((1, meters.battery_due_day), (2, meters.battery2_due_day))
-        ]
-    )
-
-
-def _overdue(
-    meters: MeterTable,
-    part: int,
-    due_day: Floats,
-    now_us: int,
-    utc_offset_s: NDArray[np.int64],
-    policy: Policy,
-) -> Episodes:
-    rows = np.flatnonzero(~np.isnan(due_day))
-    due_us = midnight_us(due_day[rows], utc_offset_s[rows])
-    late = now_us >= due_us
-    rows, due_us = rows[late], due_us[late]
-    days = (now_us - due_us) / US_PER_DAY
-    return Episodes.build(
-        meter_key=meters.meter_key[rows],
-        check=BY_CODE["battery_overdue"].number,
-        flag=np.where(days > policy.battery_overdue_fail_days, Flag.FAIL, Flag.SUSPECT),
-        part=part,
-        started_us=due_us,
-        ended_us=ONGOING_US,
-        readings=0,
-        value=days,
-        limit=0.0,
-    )
-
-
-def midnight_us(day: Floats, utc_offset_s: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Give the instant at which a day begins at places of a given offset from UTC."""
-    return np.asarray(day, dtype=np.int64) * US_PER_DAY - utc_offset_s * US_PER_S
+CHECK = Check(
+    codes=("battery_low",),
+    run=check_battery,
+    # The last report of each battery.
+    carries=(("battery1_us", "i8"), ("battery1", "f8"), ("battery2_us", "i8"), ("battery2", "f8")),
+    tracks=("battery1_low", "battery2_low"),
+)

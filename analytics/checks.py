@@ -1,0 +1,29 @@
+"""Every check that looks at readings, in the order in which they run."""
+
+from __future__ import annotations
+
+from analytics import oil
+from analytics.battery import voltage
+from analytics.block import Check
+from analytics.data import dropout, silence, temperature
+from analytics.flow import over_range, sustained, under_range
+from analytics.prepaid import balance
+from analytics.register import idle, reversal, stalled
+
+CHECKS: tuple[Check, ...] = (
+    dropout.CHECK,
+    temperature.CHECK,
+    reversal.CHECK,
+    over_range.CHECK,
+    sustained.CHECK,
+    under_range.CHECK,
+    stalled.CHECK,
+    idle.CHECK,
+    balance.CHECK,
+    voltage.CHECK,
+    oil.CHECK,
+    silence.CHECK,
+)
+
+#: Codes that flag readings, each once.
+READING_CHECKS: tuple[str, ...] = tuple(dict.fromkeys(code for check in CHECKS for code in check.codes))
