@@ -11,9 +11,11 @@ RUNS ?=
 SEED ?=
 BACKLOG ?=
 MQTT ?= 5
+METERS ?=
+DAYS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint fuzz bench-ingest faults clean help
+.PHONY: demo test lint fuzz bench-ingest faults score clean help
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -53,6 +55,10 @@ bench-ingest: $(VENV)/.dev $(if $(filter-out 0,$(PEERS)),$(PEERS_VENV)/.done) ##
 
 faults: $(VENV)/.dev ## Break every part in turn and see that nothing is lost; RUNS=1 SEED=7 REPORT=FILE
 	@exec $(BIN)/python -m bench.faults $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report "$(REPORT)")
+
+score: $(VENV)/.dev ## Hold every check against simulated truth: precision, recall, delay; SEED=1 METERS=600 DAYS=63 REPORT=FILE
+	@exec $(BIN)/python -m bench.score $(if $(SEED),--seed $(SEED)) $(if $(METERS),--meters $(METERS)) $(if $(DAYS),--days $(DAYS)) \
+		$(if $(REPORT),--report "$(REPORT)")
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .local .mypy_cache .ruff_cache .pytest_cache .hypothesis

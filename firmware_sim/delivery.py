@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from firmware_sim.faults import Fault
-from firmware_sim.load import local_day, local_hour
+from firmware_sim.load import DAY_US, HOUR_US, LOCAL_OFFSET_US, local_day, local_hour
 from firmware_sim.noise import Channel, uniform
 from firmware_sim.timeline import Timeline
 
 _LATENCY_US = (1_000_000, 4_000_000)
 #: The batch of the fault of that name goes out after so many intervals.
 _LATE_AFTER_INTERVALS = 2.5
-_HOUR_US = 3_600_000_000
 #: Readings are kept back, or not taken, from some hour of the day for so many hours.
 _LATE_FROM_H, _LATE_FOR_H = (2.0, 10.0), (3.0, 12.0)
-_OUTAGE_FOR_H = 8.0
+_OUTAGE_FROM_H, _OUTAGE_FOR_H = (0.0, 16.0), 8.0
 _CLOCKS = ((Fault.CLOCK_AHEAD, 1.0), (Fault.CLOCK_BEHIND, -1.0))
 _GAPS = (Fault.METER_EXCHANGED, Fault.METER_EXCHANGED_UNTOLD)
 
 Times = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,11 +65,59 @@ def _kept(line: Timeline) -> Mask:
 
 def outage(line: Timeline) -> Mask:
     """Tell which readings an outage of the day swallows."""
-    day = local_day(line.time_us)
-    begins_h = 16.0 * _draw(line, Channel.OUTAGE_HOUR, day)
-    hour = local_hour(line.time_us)
-    within = (hour >= begins_h) & (hour < begins_h + _OUTAGE_FOR_H)
-    return np.asarray(within & (_draw(line, Channel.OUTAGE, day) < line["outage_share"]))
+    day, hour = local_day(line.time_us), local_hour(line.time_us)
+    days = _Days.of(line.seed, line.number, day, line["outage_share"], line["late_share"])
+    within = (hour >= days.outage_from_h) & (hour < days.outage_from_h + _OUTAGE_FOR_H)
+    return np.asarray(within & days.outage)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Days:
+    """What is drawn for days of meters; arrays of one shape."""
+
+    outage: Mask
+    outage_from_h: Values
+    late: Mask
+    #: Everything waits; else every second reading does.
+    whole: Mask
+    late_from_h: Values
+    late_for_h: Values
+
+    @classmethod
+    def of(cls, seed: int, number: Times, day: Times, outage_share: Values, late_share: Values) -> _Days:
+        def draw(channel: Channel, low: float = 0.0, high: float = 1.0) -> Values:
+            return low + (high - low) * uniform(seed, channel, number, day)
+
+        late = draw(Channel.LATE_DAY)
+        return cls(
+            outage=draw(Channel.OUTAGE) < outage_share,
+            outage_from_h=draw(Channel.OUTAGE_HOUR, *_OUTAGE_FROM_H),
+            late=late < late_share,
+            whole=late < late_share / 2,
+            late_from_h=draw(Channel.LATE_FROM, *_LATE_FROM_H),
+            late_for_h=draw(Channel.LATE_FOR, *_LATE_FOR_H),
+        )
+
+
+def bad_days(
+    seed: int, number: int, device: Mapping[str, Any], start_us: int, end_us: int
+) -> list[tuple[int, int]]:
+    """List when the line of a meter was bad: [from, until) of each outage and of each late batch."""
+    if not (device["outage_share"] or device["late_share"]):
+        return []
+    first, last = local_day(np.array([start_us, end_us]))
+    day = np.arange(first, last + 1)
+    numbers, shares = np.full(len(day), number), np.ones(len(day))
+    days = _Days.of(seed, numbers, day, shares * device["outage_share"], shares * device["late_share"])
+    found = []
+    for bad, from_h, for_h in (
+        (days.outage, days.outage_from_h, shares * _OUTAGE_FOR_H),
+        (days.late, days.late_from_h, days.late_for_h),
+    ):
+        from_us = day * DAY_US - LOCAL_OFFSET_US + (from_h * HOUR_US).astype(np.int64)
+        until_us = from_us + (for_h * HOUR_US).astype(np.int64)
+        found += list(zip(from_us[bad].tolist(), until_us[bad].tolist(), strict=True))
+    return found
 
 
 def _sent_us(line: Timeline) -> Times:
@@ -93,14 +143,10 @@ def _held_back(line: Timeline, sent_us: Times) -> Times:
     ones overtake.
     """
     day, hour = local_day(line.time_us), local_hour(line.time_us)
-    begins_h, hours = (
-        low + (high - low) * _draw(line, channel, day)
-        for channel, (low, high) in ((Channel.LATE_ROW, _LATE_FROM_H), (Channel.LATE_KIND, _LATE_FOR_H))
-    )
-    drawn = _draw(line, Channel.LATE_DAY, day)
-    within = (drawn < line["late_share"]) & (hour >= begins_h) & (hour < begins_h + hours)
-    whole = drawn < line["late_share"] / 2
-    release_us = line.time_us + ((begins_h + hours - hour) * _HOUR_US).astype(np.int64)
+    days = _Days.of(line.seed, line.number, day, line["outage_share"], line["late_share"])
+    until_h = days.late_from_h + days.late_for_h
+    within = days.late & (hour >= days.late_from_h) & (hour < until_h)
+    release_us = line.time_us + ((until_h - hour) * HOUR_US).astype(np.int64)
     # Sent within a second of each other, whatever was rounded on the way here.
     release_us -= release_us % 1_000_000
-    return np.where(within & (whole | (line.slot % 2 == 0)), release_us, sent_us)
+    return np.where(within & (days.whole | (line.slot % 2 == 0)), release_us, sent_us)

@@ -33,8 +33,8 @@ class Channel(IntEnum):
     LOSS = 11
     OUTAGE = 12
     LATE_DAY = 13
-    LATE_ROW = 14
-    LATE_KIND = 15
+    LATE_FROM = 14
+    LATE_FOR = 15
     OUTAGE_HOUR = 16
     RECEPTION = 17
 

@@ -17,6 +17,7 @@ from firmware_sim.load import RESTING
 from firmware_sim.mix import EVERYDAY, Mix, disturb
 from firmware_sim.outfit import outfit
 from firmware_sim.registration import Site, register
+from fleet.checks import BY_CODE
 from fleet.meters import Meter
 from fleet.wire import is_id
 
@@ -58,7 +59,8 @@ class Population:
         for fault in self.faults:
             spec = EXPECTED[fault.fault]
             for check in () if fault.level is Level.WEAK or spec.undecided else checks(spec):
-                found.setdefault(check, set()).add(fault.meter_id)
+                if check in BY_CODE:
+                    found.setdefault(check, set()).add(fault.meter_id)
         return {check: sorted(meter_ids) for check, meter_ids in sorted(found.items())}
 
 

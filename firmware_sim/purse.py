@@ -34,7 +34,9 @@ def balance(line: Timeline, passed_m3: Values) -> Values:
 
 def _deducted(line: Timeline, passed_m3: Values) -> Values:
     """Give what each interval costs: nothing where the balance is frozen, more where the price is wrong."""
-    price = np.nan_to_num(line["price"]) * np.where(line.after(Fault.PRICE_WRONG), 1.0 + line["strength"], 1.0)
+    price = np.nan_to_num(line["price"]) * np.where(
+        line.after(Fault.PRICE_WRONG), 1.0 + line["strength"], 1.0
+    )
     return np.asarray(np.where(line.during(Fault.BALANCE_FROZEN), 0.0, price * passed_m3))
 
 

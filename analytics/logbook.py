@@ -1,0 +1,139 @@
+"""Every finding that was ever raised, when, and what is known of it last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.episodes import ONGOING_US, Episodes
+from analytics.segments import Mask
+from analytics.truth import Findings
+from fleet.checks import BY_CODE
+
+#: Meter, check, part and onset: who agrees in these is one finding.
+Key = tuple[int, int, int, int]
+
+#: What is not among what the clock says is not so, or no longer.
+_CLOCK = frozenset(
+    BY_CODE[code].number for code in ("meter_silent", "battery_overdue", "oil_due_soon", "oil_overdue")
+)
+
+
+@dataclass(slots=True)
+class _Entry:
+    decided_us: int
+    ended_us: int
+    flag: int
+    readings: int
+    value: float
+    limit: float
+    origin: int
+
+    @property
+    def is_open(self) -> bool:
+        return self.ended_us == ONGOING_US
+
+
+@dataclass(slots=True)
+class Logbook:
+    """Findings by their keys."""
+
+    _entries: dict[Key, _Entry] = field(default_factory=dict)
+    #: Meter -> its keys.
+    _of_meter: dict[int, set[Key]] = field(default_factory=dict)
+
+    def unknown(self, episodes: Episodes) -> Mask:
+        """Tell which episodes were never heard of, shape (k,)."""
+        return np.array([key not in self._entries for key in _keys(episodes)], dtype=np.bool_)
+
+    def heard(self, episodes: Episodes, arrived_us: Mapping[int, int]) -> None:
+        """Take in what a run says; new is decided when the meter's last reading arrived."""
+        for key, entry in _rows(episodes):
+            self._put(key, entry, arrived_us[key[0]])
+
+    def replaced(
+        self, meter_keys: NDArray[np.int32], episodes: Episodes, arrived_us: Mapping[int, int], now_us: int
+    ) -> None:
+        """Take in a whole new history of some meters.
+
+        What it no longer holds was taken back: it ends now, if it has not, unless a new finding
+        of its kind overlaps it and so carries it on.
+        """
+        rows = list(_rows(episodes))
+        said = {key for key, _ in rows}
+        silent = BY_CODE["meter_silent"].number
+        gone = {
+            key
+            for meter in meter_keys.tolist()
+            for key in self._of_meter.get(meter, set())
+            if key not in said and key[1] not in _CLOCK - {silent}
+        }
+        for key, entry in rows:
+            decided_us = arrived_us[key[0]]
+            for other in [
+                k for k in gone if key not in self._entries and _overlap(k, self._entries[k], key, entry)
+            ]:
+                decided_us = min(decided_us, self._entries.pop(other).decided_us)
+                self._of_meter[other[0]].discard(other)
+                gone.discard(other)
+            self._put(key, entry, decided_us)
+        self._close(gone, now_us)
+
+    def clock(self, episodes: Episodes, from_us: int, until_us: int) -> None:
+        """Take in what the clock says at the end of [from, until): all that goes on, and nothing else."""
+        said = set()
+        for key, entry in _rows(episodes):
+            self._put(key, entry, max(key[3], from_us))
+            said.add(key)
+        self._close({key for key in self._open_by_clock() if key not in said}, until_us)
+
+    def findings(self) -> Findings:
+        """Give everything that was ever raised."""
+        keys, entries = list(self._entries), list(self._entries.values())
+        columns = np.array(keys, dtype=np.int64).reshape(-1, 4)
+        episodes = Episodes.build(
+            meter_key=columns[:, 0],
+            check=columns[:, 1],
+            part=columns[:, 2],
+            started_us=columns[:, 3],
+            ended_us=np.array([e.ended_us for e in entries], dtype=np.int64),
+            flag=np.array([e.flag for e in entries], dtype=np.uint8),
+            readings=np.array([e.readings for e in entries], dtype=np.int64),
+            value=np.array([e.value for e in entries], dtype=np.float64),
+            limit=np.array([e.limit for e in entries], dtype=np.float64),
+            origin=np.array([e.origin for e in entries], dtype=np.uint8),
+        )
+        return Findings(episodes, np.array([e.decided_us for e in entries], dtype=np.int64))
+
+    def _put(self, key: Key, entry: _Entry, decided_us: int) -> None:
+        known = self._entries.get(key)
+        entry.decided_us = decided_us if known is None else known.decided_us
+        entry.flag = entry.flag if known is None else max(entry.flag, known.flag)
+        self._entries[key] = entry
+        self._of_meter.setdefault(key[0], set()).add(key)
+
+    def _close(self, keys: Iterable[Key], now_us: int) -> None:
+        for key in keys:
+            if self._entries[key].is_open:
+                self._entries[key].ended_us = max(now_us, key[3] + 1)
+
+    def _open_by_clock(self) -> list[Key]:
+        return [key for key, entry in self._entries.items() if key[1] in _CLOCK and entry.is_open]
+
+
+def _overlap(one: Key, first: _Entry, two: Key, second: _Entry) -> bool:
+    return one[:3] == two[:3] and one[3] < second.ended_us and two[3] < first.ended_us
+
+
+def _keys(episodes: Episodes) -> list[Key]:
+    columns = (episodes.meter_key, episodes.check, episodes.part, episodes.started_us)
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def _rows(episodes: Episodes) -> Iterable[tuple[Key, _Entry]]:
+    columns = ("ended_us", "flag", "readings", "value", "limit", "origin")
+    values = zip(*(getattr(episodes, name).tolist() for name in columns), strict=True)
+    return [(key, _Entry(0, *row)) for key, row in zip(_keys(episodes), values, strict=True)]
