@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware_sim.faults import Fault
-from firmware_sim.load import local_day, utilisation
+from firmware_sim.load import HOUR_US, local_day, utilisation, utilisation_between
 from firmware_sim.misburning import Burnt, Flow, with_faults
 from firmware_sim.noise import Channel, uniform
 from firmware_sim.timeline import Timeline
@@ -27,26 +27,38 @@ _IDLE_SHARE = 0.3
 
 def burn(line: Timeline) -> Burnt:
     """Follow the load profile, then let the faults act."""
-    # The middle of the interval, for the snapshot too: what burns at the sample burnt before it.
-    share = utilisation(line["profile"], line.time_us - line["interval_us"] // 2)
-    share = share * (0.75 + 0.25 * _noise(line, Channel.DAY, local_day(line.time_us)))
-    share = _in_season(line, share)
-    steady, steady_snapshot = _modulating(line, share)
-    cycled, cycled_snapshot = _on_off(line, share)
+    now, mean = _shares(line)
+    habits = _in_season(line) * (0.75 + 0.25 * _noise(line, Channel.DAY, local_day(line.time_us)))
+    steady, steady_snapshot = _modulating(line, now * habits, mean * habits)
+    cycled, cycled_snapshot = _on_off(line, now * habits, mean * habits)
     on_off = line["on_off"]
     snapshot = np.where(on_off, cycled_snapshot, steady_snapshot)
     passed = np.where(on_off, cycled, steady) * line.hours
     return with_faults(line, snapshot, passed)
 
 
-def _in_season(line: Timeline, share: Flow) -> Flow:
+def _shares(line: Timeline) -> tuple[Flow, Flow]:
+    """Give the profile's share of the peak at each sample, and its mean over the interval.
+
+    The middle of the interval stands for both, so that what burns at the sample burnt before it.
+    Where an interval is longer than an hour, its hours differ.
+    """
+    begins_us = line.time_us - line["interval_us"]
+    before_us = np.minimum(line["interval_us"], HOUR_US) // 2
+    now = utilisation(line["profile"], line.time_us - before_us)
+    long = line["interval_us"] > HOUR_US
+    mean = utilisation_between(line["profile"], begins_us, line.time_us)
+    return now, np.where(long, mean, now)
+
+
+def _in_season(line: Timeline) -> Flow:
     """Let use drift with the year, rest in idle seasons, and shift where that is the fault."""
     day = local_day(line.time_us)
     drift = 1.0 + _SEASON * np.cos(2 * np.pi * (day - _COLDEST_DAY) / _YEAR_DAYS)
-    share = np.where(line["seasonal"], share * drift / (1.0 + _SEASON), share)
+    share = np.where(line["seasonal"], drift / (1.0 + _SEASON), 1.0)
     idle = (line.time_us >= line["idle_start_us"]) & (line.time_us < line["idle_end_us"])
     odd_day = _noise(line, Channel.IDLE, day) < line["idle_use"]
-    share = np.where(idle, np.where(odd_day, _IDLE_SHARE * share, 0.0), share)
+    share = np.where(idle, np.where(odd_day, _IDLE_SHARE, 0.0) * share, share)
     shifted = line.during(Fault.USAGE_UP) | line.during(Fault.USAGE_DOWN)
     return np.asarray(np.where(shifted, share * line["strength"], share))
 
@@ -55,22 +67,23 @@ def _noise(line: Timeline, channel: Channel, slot: NDArray[Any] | None = None) -
     return uniform(line.seed, channel, line.number, line.slot if slot is None else slot)
 
 
-def _modulating(line: Timeline, share: Flow) -> tuple[Flow, Flow]:
+def _modulating(line: Timeline, now: Flow, mean: Flow) -> tuple[Flow, Flow]:
     qmin, qmax = line["qmin_m3h"], line["qmax_m3h"]
     bounded = line["fault"] != Fault.UNDERSIZED
-    wanted = share * line["peak"] * qmax * (0.85 + 0.3 * _noise(line, Channel.DEMAND))
+    demand = line["peak"] * qmax * (0.85 + 0.3 * _noise(line, Channel.DEMAND))
     highest = np.where(bounded, _HIGHEST_QMAX, _UNBOUNDED_QMAX) * qmax
-    mean = np.where(share > 0, np.clip(wanted, _LOWEST_QMIN * qmin, highest), 0.0)
+    at_once = np.clip(now * demand, _LOWEST_QMIN * qmin, highest)
+    steady = np.where(mean > 0, np.where(now == mean, at_once, mean * demand), 0.0)
     swing = 0.93 + 0.14 * _noise(line, Channel.SNAPSHOT)
     highest = np.where(bounded, _SNAPSHOT_HIGHEST_QMAX, _UNBOUNDED_QMAX) * qmax
-    snapshot = np.clip(mean * swing, _SNAPSHOT_LOWEST_QMIN * qmin, highest)
-    return mean, np.where(share > 0, snapshot, 0.0)
+    snapshot = np.clip(at_once * swing, _SNAPSHOT_LOWEST_QMIN * qmin, highest)
+    return np.minimum(steady, highest), np.where(now > 0, snapshot, 0.0)
 
 
-def _on_off(line: Timeline, share: Flow) -> tuple[Flow, Flow]:
+def _on_off(line: Timeline, now: Flow, mean: Flow) -> tuple[Flow, Flow]:
     """Switch a burner of one size: a snapshot of 0 while the register moves is common here."""
     level = line["peak"] * line["qmax_m3h"]
-    duty = np.clip(share * (0.85 + 0.3 * _noise(line, Channel.DEMAND)), 0.0, 1.0)
-    lit = _noise(line, Channel.BURNER) < duty
+    demand = 0.85 + 0.3 * _noise(line, Channel.DEMAND)
+    lit = _noise(line, Channel.BURNER) < np.clip(now * demand, 0.0, 1.0)
     swing = 0.98 + 0.04 * _noise(line, Channel.SNAPSHOT)
-    return duty * level, np.where(lit, level * swing, 0.0)
+    return np.clip(mean * demand, 0.0, 1.0) * level, np.where(lit, level * swing, 0.0)

@@ -150,7 +150,7 @@ _PER_READING: dict[Fault, Spec] = {
     # Nominal is more than two intervals can bring back, else it looks like one misread sample.
     Fault.REGISTER_REVERSED: Spec(
         check="register_reversed",
-        may=("correction_mismatch", "usage_shift"),
+        may=("correction_mismatch", "balance_mismatch", "usage_shift"),
         strength=((1.6, 2.4), (3.0, 6.0), (8.0, 15.0)),
         decidable_intervals=1.0,
     ),
@@ -202,7 +202,7 @@ _PER_READING: dict[Fault, Spec] = {
     ),
     Fault.METER_EXCHANGED: Spec(
         check="meter_exchanged",
-        may=("meter_silent", "correction_mismatch", *_MISSING, *_USE),
+        may=("meter_silent", "correction_mismatch", "balance_mismatch", *_MISSING, *_USE),
         lasts=Lasts.DAYS,
         strength=((0.08, 0.12), (0.3, 1.0), (2.0, 3.0)),
         shortest_days=14.0,
@@ -210,7 +210,7 @@ _PER_READING: dict[Fault, Spec] = {
     Fault.METER_EXCHANGED_UNTOLD: Spec(
         check="meter_exchanged",
         side_effects=("meter_silent",),
-        may=("correction_mismatch", *_MISSING, *_USE),
+        may=("correction_mismatch", "balance_mismatch", *_MISSING, *_USE),
         lasts=Lasts.DAYS,
         strength=((7.1, 7.3), (7.5, 9.0), (11.0, 13.0)),
         shortest_days=30.0,
@@ -309,16 +309,16 @@ _SLOW: dict[Fault, Spec] = {
         begins=(0.6, 0.75),
         slow=True,
     ),
-    # Days that the money lasts when the fault begins, and nobody pays for three days.
+    # Days for which nobody pays once the balance lasts a week only.
     Fault.DAYS_TO_ZERO: Spec(
         check="balance_forecast",
         may=("balance_low", "balance_exhausted"),
         needs="prepaid",
-        lasts=Lasts.HOURS,
-        hours=72.0,
-        strength=((6.0, 6.6), (4.4, 5.0), (4.0, 4.3)),
+        lasts=Lasts.DAYS,
+        strength=((0.3, 0.6), (4.0, 5.0), (6.0, 6.5)),
+        decidable_h=24.0,
         shortest_days=21.0,
-        begins=(0.5, 0.7),
+        begins=(0.5, 0.68),
         slow=True,
     ),
     Fault.LOW_RECEPTION: Spec(
@@ -352,7 +352,7 @@ _SLOW: dict[Fault, Spec] = {
     Fault.USAGE_UP: Spec(
         check="usage_shift",
         may=("night_flow", "balance_forecast", "meter_undersized"),
-        strength=((1.3, 1.4), (2.0, 2.3), (2.7, 3.0)),
+        strength=((1.3, 1.6), (2.8, 3.1), (3.6, 4.5)),
         decidable_h=168.0,
         shortest_days=49.0,
         begins=(0.7, 0.78),
@@ -361,7 +361,7 @@ _SLOW: dict[Fault, Spec] = {
     Fault.USAGE_DOWN: Spec(
         check="usage_shift",
         may=("meter_oversized", "flow_under_range"),
-        strength=((0.7, 0.75), (0.35, 0.45), (0.1, 0.2)),
+        strength=((0.65, 0.75), (0.25, 0.33), (0.12, 0.18)),
         decidable_h=168.0,
         shortest_days=49.0,
         begins=(0.7, 0.78),
@@ -379,9 +379,9 @@ _SLOW: dict[Fault, Spec] = {
     Fault.UNDERSIZED: Spec(
         check="meter_undersized",
         side_effects=("flow_over_range", "flow_over_range_sustained"),
-        may=("flow_spike", "flow_rate_of_change", "balance_low", "balance_forecast"),
+        may=("flow_spike", "flow_rate_of_change", "balance_low", "balance_exhausted", "balance_forecast"),
         lasts=Lasts.ALWAYS,
-        strength=((0.95, 1.05), (1.2, 1.35), (1.5, 1.7)),
+        strength=((1.1, 1.25), (1.6, 1.8), (2.2, 2.5)),
         decidable_h=30 * 24.0,
         shortest_days=35.0,
         slow=True,

@@ -31,6 +31,8 @@ _HEALTHY_DAYS = 15.0
 #: Mean of what the days and the hours make of the profile.
 _MEAN_DEMAND = 0.875
 _MODEST_PEAK = 0.25
+#: What the balance lasts for when nobody pays any more, days.
+_WEEK_DAYS = 7.0
 _STATUS = ("tamper_magnetic", "case_open", "reverse_flow", "sensor_fault")
 
 
@@ -156,4 +158,4 @@ def _break_purse(device: Device, fault: InjectedFault) -> None:
     elif fault.fault in (Fault.BALANCE_EXHAUSTED, Fault.FLOW_NO_BALANCE):
         device.balance_at_fault = 0.0
     elif fault.fault is Fault.DAYS_TO_ZERO:
-        device.balance_at_fault = round(fault.strength * _spent_per_day(device), 2)
+        device.balance_at_fault = round(_WEEK_DAYS * _spent_per_day(device), 2)
