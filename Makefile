@@ -56,7 +56,7 @@ bench-ingest: $(VENV)/.dev $(if $(filter-out 0,$(PEERS)),$(PEERS_VENV)/.done) ##
 faults: $(VENV)/.dev ## Break every part in turn and see that nothing is lost; RUNS=1 SEED=7 REPORT=FILE
 	@exec $(BIN)/python -m bench.faults $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report "$(REPORT)")
 
-score: $(VENV)/.dev ## Hold every check against simulated truth: precision, recall, delay; SEED=1 METERS=600 DAYS=63 REPORT=FILE
+score: $(VENV)/.dev ## Hold every check against simulated truth: precision, recall, delay; SEED=1 METERS=1200 DAYS=63 REPORT=FILE
 	@exec $(BIN)/python -m bench.score $(if $(SEED),--seed $(SEED)) $(if $(METERS),--meters $(METERS)) $(if $(DAYS),--days $(DAYS)) \
 		$(if $(REPORT),--report "$(REPORT)")
 

@@ -52,15 +52,20 @@ def _shares(line: Timeline) -> tuple[Flow, Flow]:
 
 
 def _in_season(line: Timeline) -> Flow:
-    """Let use drift with the year, rest in idle seasons, and shift where that is the fault."""
+    """Let use drift with the year, and rest in idle seasons."""
     day = local_day(line.time_us)
     drift = 1.0 + _SEASON * np.cos(2 * np.pi * (day - _COLDEST_DAY) / _YEAR_DAYS)
     share = np.where(line["seasonal"], drift / (1.0 + _SEASON), 1.0)
     idle = (line.time_us >= line["idle_start_us"]) & (line.time_us < line["idle_end_us"])
     odd_day = _noise(line, Channel.IDLE, day) < line["idle_use"]
     share = np.where(idle, np.where(odd_day, _IDLE_SHARE, 0.0) * share, share)
+    return np.asarray(share)
+
+
+def _shift(line: Timeline) -> Flow:
+    """Give by how much more, or less, the customer burns where his use has shifted."""
     shifted = line.during(Fault.USAGE_UP) | line.during(Fault.USAGE_DOWN)
-    return np.asarray(np.where(shifted, share * line["strength"], share))
+    return np.where(shifted, line["strength"], 1.0)
 
 
 def _noise(line: Timeline, channel: Channel, slot: NDArray[Any] | None = None) -> Flow:
@@ -70,7 +75,7 @@ def _noise(line: Timeline, channel: Channel, slot: NDArray[Any] | None = None) -
 def _modulating(line: Timeline, now: Flow, mean: Flow) -> tuple[Flow, Flow]:
     qmin, qmax = line["qmin_m3h"], line["qmax_m3h"]
     bounded = line["fault"] != Fault.UNDERSIZED
-    demand = line["peak"] * qmax * (0.85 + 0.3 * _noise(line, Channel.DEMAND))
+    demand = _shift(line) * line["peak"] * qmax * (0.85 + 0.3 * _noise(line, Channel.DEMAND))
     highest = np.where(bounded, _HIGHEST_QMAX, _UNBOUNDED_QMAX) * qmax
     at_once = np.clip(now * demand, _LOWEST_QMIN * qmin, highest)
     steady = np.where(mean > 0, np.where(now == mean, at_once, mean * demand), 0.0)
@@ -82,7 +87,9 @@ def _modulating(line: Timeline, now: Flow, mean: Flow) -> tuple[Flow, Flow]:
 
 def _on_off(line: Timeline, now: Flow, mean: Flow) -> tuple[Flow, Flow]:
     """Switch a burner of one size: a snapshot of 0 while the register moves is common here."""
-    level = line["peak"] * line["qmax_m3h"]
+    # Its duty has a bound; who burns more has a larger one.
+    highest = np.maximum(line["peak"], _HIGHEST_QMAX)
+    level = np.minimum(_shift(line) * line["peak"], highest) * line["qmax_m3h"]
     demand = 0.85 + 0.3 * _noise(line, Channel.DEMAND)
     lit = _noise(line, Channel.BURNER) < np.clip(now * demand, 0.0, 1.0)
     swing = 0.98 + 0.04 * _noise(line, Channel.SNAPSHOT)

@@ -62,6 +62,7 @@ class Fault(IntEnum):
     UNDERSIZED = 43
     PRESSURE_DRIFT = 44
     STUCK = 45
+    SMALL_LEAK_RESTLESS = 46
 
 
 class Level(IntEnum):

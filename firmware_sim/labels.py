@@ -9,7 +9,6 @@ from enum import StrEnum
 from firmware_sim.delivery import bad_days
 from firmware_sim.fault_specs import EXPECTED, Spec
 from firmware_sim.faults import Fault, InjectedFault, Level
-from firmware_sim.load import PROFILES, RESTING
 from firmware_sim.population import Population
 from fleet.meters import Meter
 
@@ -80,7 +79,7 @@ def _of_fault(place: int, meter: Meter, fault: InjectedFault, population: Popula
         yield Label(
             meter_key=place,
             check=spec.check,
-            word=Word.UNDECIDED if _undecided(fault, spec, place, meter, population) else Word.FAULT,
+            word=Word.UNDECIDED if _undecided(fault, spec, meter, population) else Word.FAULT,
             level=fault.level,
             from_us=from_us,
             until_us=until_us,
@@ -109,11 +108,8 @@ def _slack_us(spec: Spec, meter: Meter) -> int:
     return 2 * _DAY_US if spec.slow else 2 * (meter.interval_s or 0) * 1_000_000 + 60_000_000
 
 
-def _undecided(fault: InjectedFault, spec: Spec, place: int, meter: Meter, population: Population) -> bool:
+def _undecided(fault: InjectedFault, spec: Spec, meter: Meter, population: Population) -> bool:
     """Tell whether nobody can know from telemetry."""
-    if fault.fault is Fault.SMALL_LEAK:
-        # Who never rests burns day and night anyway.
-        return PROFILES[int(population.devices["profile"][place])] not in RESTING
     if fault.fault is Fault.PRICE_WRONG and meter.balance_unit != "m3":
         return (fault.starts_at - population.start).total_seconds() * 1e6 < _PRICE_KNOWN_AFTER_US
     return spec.undecided

@@ -20,6 +20,8 @@ ON_OFF = ("boiler",)
 
 #: Profiles with hours in which nothing burns.
 RESTING = ("restaurant", "school", "bakery")
+#: And whose nights, from 01 to 05, are among them.
+QUIET_NIGHTS = ("restaurant", "school")
 
 #: Profile -> one digit per local hour 0 to 23, in ninths of the peak: weekday, Saturday, Sunday.
 #: Every day burns something at noon; the fault plan relies on it.

@@ -55,7 +55,7 @@ DEMANDING = Mix(
     intervals=MappingProxyType(
         {120: 0.03, 600: 0.1, 900: 0.15, 1800: 0.25, 3600: 0.35, 14400: 0.06, 86400: 0.06}
     ),
-    levels=(Level.NOMINAL, Level.WEAK, Level.NOMINAL, Level.STRONG),
+    levels=(Level.NOMINAL, Level.WEAK, Level.NOMINAL, Level.STRONG, Level.NOMINAL),
     slow=True,
     by_arrival=True,
     disturbed=True,

@@ -13,7 +13,7 @@ from firmware_sim.device import Device, DeviceTable
 from firmware_sim.fault_plan import Given, assign_faults, plan_fault
 from firmware_sim.fault_specs import EXPECTED, Spec
 from firmware_sim.faults import LOCAL, Fault, InjectedFault, Level, Stage
-from firmware_sim.load import RESTING
+from firmware_sim.load import QUIET_NIGHTS, RESTING
 from firmware_sim.mix import EVERYDAY, Mix, disturb
 from firmware_sim.outfit import outfit
 from firmware_sim.registration import Site, register
@@ -29,6 +29,8 @@ NEEDS: dict[str, Callable[[Site], bool]] = {
     "fast": lambda site: site.interval_s <= _FAST_S,
     "unhurried": lambda site: site.interval_s > _FAST_S,
     "resting": lambda site: site.profile in RESTING,
+    "restless": lambda site: site.profile not in RESTING,
+    "quiet nights": lambda site: site.profile in QUIET_NIGHTS,
 }
 _FAST_S = 120
 #: Every so many customers has a second meter.

@@ -21,8 +21,8 @@ from fleet.times import to_datetime
 
 #: The history ends here, in autumn, at a local noon.
 _END = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
-#: More than half of the meters have a fault, so that each kind is seen often enough.
-_FAULT_SHARE = 0.6
+#: Three in four meters have a fault, so that each kind is seen often enough.
+_FAULT_SHARE = 0.75
 #: What is promised to be found.
 PROMISED = (int(Level.NOMINAL), int(Level.STRONG))
 _KINDS = {
