@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from analytics.block import US_PER_H
 from analytics.logbook import Logbook
-from analytics.pipeline import evaluate, evaluate_clock, initial_state, silence_horizon_us
+from analytics.pipeline import Evaluation, evaluate, evaluate_clock, initial_state, silence_horizon_us
 from analytics.segments import Mask
 from analytics.truth import Findings
 from fleet.meter_table import MeterTable
@@ -24,12 +24,13 @@ def findings_by_arrival(
     """Feed readings in the order of their arrival, cut by cut, with carried state.
 
     A meter whose readings of a cut are all newer than what it has said so far goes on from its
-    carried state; one of which something came late is evaluated again from its first reading. At
-    the end of each cut the clock is looked at. Decided is a finding when the reading that tipped
-    it arrived: exactly, where the cut's readings arrived in the order of the meter's time (they
-    are then fed one by one), else when the last of them arrived; by the clock, at its onset or at
-    the beginning of the cut, whichever is later. A silence that begins and ends within one cut is
-    not seen.
+    carried state; one of which something came late is evaluated again from its first reading. Where
+    a cut brings something new, its readings are fed again one by one, in the order of their arrival,
+    so that a finding is decided exactly when the reading that tipped it arrived.
+
+    At the end of each cut the clock is looked at; what it says is decided at its onset or at the
+    beginning of the cut, whichever is later. A silence that begins and ends within one cut is not
+    seen.
 
     Parameters
     ----------
@@ -80,7 +81,7 @@ class _Feed:
         if len(rows):
             late = np.unique(self.row[rows][self._is_late(rows)])
             self._go_on(rows[~np.isin(self.row[rows], late)])
-            self._again(late, rows[np.isin(self.row[rows], late)], until_us)
+            self._again(late, rows[np.isin(self.row[rows], late)])
         horizon_us = silence_horizon_us(until_us, self.state)
         by_clock = evaluate_clock(self.meters, self.state, until_us, horizon_us)
         self.log.clock(by_clock, from_us, until_us)
@@ -102,13 +103,15 @@ class _Feed:
         self.log.heard(done.episodes, self._last_arrival(rows))
 
     def _one_by_one(self, rows: Rows, meter_keys: NDArray[np.int32], before: NDArray[np.void]) -> None:
-        """Feed meters reading by reading, as long as they arrived in the order of the meter's time."""
+        """Feed meters reading by reading, in the order in which they arrived."""
         rows = rows[np.isin(self.readings.meter_key[rows], meter_keys)]
-        meter, received_us = self.row[rows], self.readings.received_us[rows]
-        unordered = (np.diff(received_us) < 0) & (np.diff(meter) == 0)
-        keep = ~np.isin(meter, meter[1:][unordered])
-        rows, meter = rows[keep], meter[keep]
-        place = np.arange(len(rows)) - np.searchsorted(meter, meter)
+        meter = self.row[rows]
+        overtaken = (np.diff(self.readings.received_us[rows]) < 0) & (np.diff(meter) == 0)
+        unordered = np.unique(meter[1:][overtaken])
+        if len(unordered):
+            self._step_by_step(unordered, rows[np.isin(meter, unordered)])
+        rows = rows[~np.isin(meter, unordered)]
+        place = np.arange(len(rows)) - np.searchsorted(self.row[rows], self.row[rows])
         state = before
         for step in range(int(place.max(initial=-1)) + 1):
             fed = rows[place == step]
@@ -116,17 +119,39 @@ class _Feed:
             state = done.state
             self.log.heard(done.episodes, self._last_arrival(fed))
 
-    def _again(self, late: Rows, rows: Rows, until_us: int) -> None:
+    def _again(self, late: Rows, rows: Rows) -> None:
         """Evaluate meters again from their first reading, of which something came late."""
         if not len(late):
             return
-        whole = np.concatenate([np.arange(self.first[at], self.first[at + 1]) for at in late])
-        whole = whole[self.readings.received_us[whole] < until_us]
+        arrived_us = self._last_arrival(rows)
+        through_us = np.array([arrived_us[key] for key in self.meters.meter_key[late].tolist()])
+        done = self._whole(late, through_us)
+        new = self.log.unknown(done.episodes)
+        if new.any():
+            self._step_by_step(self.meters.rows_of(np.unique(done.episodes.meter_key[new])), rows)
+        self.state = done.state
+        self.log.replaced(done.episodes, arrived_us)
+
+    def _step_by_step(self, late: Rows, rows: Rows) -> None:
+        """Find out with which arrival something is new: everything up to each, one after the other."""
+        row, received_us = self.row[rows], self.readings.received_us[rows]
+        moments = [np.unique(received_us[row == at]) for at in late]
+        for step in range(max(len(times) for times in moments)):
+            there = np.array([step < len(times) for times in moments])
+            through_us = np.array([times[step] for times in moments if step < len(times)])
+            done = self._whole(late[there], through_us)
+            keys = self.meters.meter_key[late[there]].tolist()
+            self.log.replaced(done.episodes, dict(zip(keys, through_us.tolist(), strict=True)))
+
+    def _whole(self, late: Rows, through_us: NDArray[np.int64]) -> Evaluation:
+        """Evaluate meters from their first reading with what had arrived by then."""
+        parts = [np.arange(self.first[at], self.first[at + 1]) for at in late]
+        until_us = np.repeat(through_us, [len(part) for part in parts])
+        whole = np.concatenate(parts)
+        whole = whole[self.readings.received_us[whole] <= until_us]
         state = self.state.copy()
         state[late] = initial_state(len(late))
-        done = evaluate(self.readings.take(whole), self.meters, state)
-        self.state = done.state
-        self.log.replaced(self.meters.meter_key[late], done.episodes, self._last_arrival(rows), until_us)
+        return evaluate(self.readings.take(whole), self.meters, state)
 
     def _last_arrival(self, rows: Rows) -> dict[int, int]:
         """Give when the last of some readings arrived, by meter."""

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analytics.episodes import ONGOING_US, Episodes
 from analytics.segments import Mask
@@ -16,10 +15,10 @@ from fleet.checks import BY_CODE
 #: Meter, check, part and onset: who agrees in these is one finding.
 Key = tuple[int, int, int, int]
 
-#: What is not among what the clock says is not so, or no longer.
-_CLOCK = frozenset(
-    BY_CODE[code].number for code in ("meter_silent", "battery_overdue", "oil_due_soon", "oil_overdue")
-)
+#: What the clock alone decides, and what it decides besides the readings: what is not among that is
+#: not so, or no longer.
+_DUE = frozenset(BY_CODE[code].number for code in ("battery_overdue", "oil_due_soon", "oil_overdue"))
+_CLOCK = _DUE | {BY_CODE["meter_silent"].number}
 
 
 @dataclass(slots=True)
@@ -54,33 +53,23 @@ class Logbook:
         for key, entry in _rows(episodes):
             self._put(key, entry, arrived_us[key[0]])
 
-    def replaced(
-        self, meter_keys: NDArray[np.int32], episodes: Episodes, arrived_us: Mapping[int, int], now_us: int
-    ) -> None:
-        """Take in a whole new history of some meters.
+    def replaced(self, episodes: Episodes, arrived_us: Mapping[int, int]) -> None:
+        """Take in a whole new history of the meters in `arrived_us`, as known by then.
 
-        What it no longer holds was taken back: it ends now, if it has not, unless a new finding
+        What it no longer holds was taken back: it ends then, if it has not, unless a new finding
         of its kind overlaps it and so carries it on.
         """
         rows = list(_rows(episodes))
         said = {key for key, _ in rows}
-        silent = BY_CODE["meter_silent"].number
-        gone = {
-            key
-            for meter in meter_keys.tolist()
-            for key in self._of_meter.get(meter, set())
-            if key not in said and key[1] not in _CLOCK - {silent}
-        }
+        gone = {key for meter in arrived_us for key in self._of_meter.get(meter, ()) if key not in said}
+        gone = {key for key in gone if key[1] not in _DUE}
         for key, entry in rows:
-            decided_us = arrived_us[key[0]]
-            for other in [
-                k for k in gone if key not in self._entries and _overlap(k, self._entries[k], key, entry)
-            ]:
-                decided_us = min(decided_us, self._entries.pop(other).decided_us)
-                self._of_meter[other[0]].discard(other)
-                gone.discard(other)
+            carried = set() if key in self._entries else {k for k in gone if self._overlaps(k, key, entry)}
+            decided_us = min([arrived_us[key[0]], *(self._drop(other) for other in carried)])
+            gone -= carried
             self._put(key, entry, decided_us)
-        self._close(gone, now_us)
+        for key in gone:
+            self._close([key], arrived_us[key[0]])
 
     def clock(self, episodes: Episodes, from_us: int, until_us: int) -> None:
         """Take in what the clock says at the end of [from, until): all that goes on, and nothing else."""
@@ -115,6 +104,15 @@ class Logbook:
         self._entries[key] = entry
         self._of_meter.setdefault(key[0], set()).add(key)
 
+    def _overlaps(self, known: Key, key: Key, entry: _Entry) -> bool:
+        ended_us = self._entries[known].ended_us
+        return known[:3] == key[:3] and known[3] < entry.ended_us and key[3] < ended_us
+
+    def _drop(self, key: Key) -> int:
+        """Forget a finding; gives when it was decided."""
+        self._of_meter[key[0]].discard(key)
+        return self._entries.pop(key).decided_us
+
     def _close(self, keys: Iterable[Key], now_us: int) -> None:
         for key in keys:
             if self._entries[key].is_open:
@@ -122,10 +120,6 @@ class Logbook:
 
     def _open_by_clock(self) -> list[Key]:
         return [key for key, entry in self._entries.items() if key[1] in _CLOCK and entry.is_open]
-
-
-def _overlap(one: Key, first: _Entry, two: Key, second: _Entry) -> bool:
-    return one[:3] == two[:3] and one[3] < second.ended_us and two[3] < first.ended_us
 
 
 def _keys(episodes: Episodes) -> list[Key]:
