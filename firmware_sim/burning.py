@@ -22,7 +22,7 @@ _UNBOUNDED_QMAX = 2.0
 _SEASON = 0.15
 _YEAR_DAYS, _COLDEST_DAY = 365.25, 20.0
 #: What is burnt on the odd day of an idle season.
-_IDLE_SHARE = 0.3
+_IDLE_SHARE = 0.2
 
 
 def burn(line: Timeline) -> Burnt:

@@ -20,6 +20,7 @@ _LATE_AFTER_INTERVALS = 2.5
 #: Readings are kept back, or not taken, from some hour of the day for so many hours.
 _LATE_FROM_H, _LATE_FOR_H = (2.0, 10.0), (3.0, 12.0)
 _OUTAGE_FROM_H, _OUTAGE_FOR_H = (0.0, 16.0), 8.0
+_LOSABLE = 8
 _CLOCKS = ((Fault.CLOCK_AHEAD, 1.0), (Fault.CLOCK_BEHIND, -1.0))
 _GAPS = (Fault.METER_EXCHANGED, Fault.METER_EXCHANGED_UNTOLD)
 
@@ -57,9 +58,9 @@ def _kept(line: Timeline) -> Mask:
         kept &= ~line.during(fault)
     heard = _draw(line, Channel.RECEPTION, line.slot) >= np.nan_to_num(line["strength"])
     kept &= ~line.during(Fault.LOW_RECEPTION) | heard
-    # Never two in a row, which would be another matter.
-    lost = _draw(line, Channel.LOSS, line.slot) < 2 * line["loss_share"]
-    kept &= ~(lost & (line.slot % 2 == 0))
+    # Never two in a row, nor more than one in eight, which would be another matter.
+    lost = _draw(line, Channel.LOSS, line.slot) < _LOSABLE * line["loss_share"]
+    kept &= ~(lost & (line.slot % _LOSABLE == 0))
     return np.asarray(kept & ~outage(line))
 
 
@@ -148,5 +149,5 @@ def _held_back(line: Timeline, sent_us: Times) -> Times:
     within = days.late & (hour >= days.late_from_h) & (hour < until_h)
     release_us = line.time_us + ((until_h - hour) * HOUR_US).astype(np.int64)
     # Sent within a second of each other, whatever was rounded on the way here.
-    release_us -= release_us % 1_000_000
+    release_us += 1_000_000 - release_us % 1_000_000
     return np.where(within & (days.whole | (line.slot % 2 == 0)), release_us, sent_us)

@@ -105,4 +105,4 @@ def _rest(drawn: Disturbances, stage: Stage, rng: np.random.Generator) -> None:
     days = stage.span.total_seconds() / _DAY_S
     drawn.idle_start_us = start_us + int(rng.uniform(0.2, 0.6) * days * _US_PER_DAY)
     drawn.idle_end_us = drawn.idle_start_us + int(rng.uniform(14, 49) * _US_PER_DAY)
-    drawn.idle_use = float(rng.choice([0.0, 0.1, 0.3]))
+    drawn.idle_use = float(rng.choice([0.0, 0.1, 0.2]))

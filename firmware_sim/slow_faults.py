@@ -107,6 +107,7 @@ SLOW_FAULTS: dict[Fault, Spec] = {
         slow=True,
     ),
     Fault.UNDERSIZED: Spec(
+        needs="unhurried",
         check="meter_undersized",
         side_effects=("flow_over_range", "flow_over_range_sustained"),
         may=("flow_spike", "flow_rate_of_change", "balance_low", "balance_exhausted", "balance_forecast"),
