@@ -11,6 +11,7 @@ from analytics.block import US_PER_H
 from analytics.logbook import Logbook
 from analytics.pipeline import Evaluation, evaluate, evaluate_clock, initial_state, silence_horizon_us
 from analytics.segments import Mask
+from analytics.tipping import Tipping
 from analytics.truth import Findings
 from fleet.meter_table import MeterTable
 from fleet.readings import ReadingBatch
@@ -47,6 +48,7 @@ def findings_by_arrival(
     feed = _Feed.of(readings, meters, start_us, end_us, cut_us)
     for cut in range(len(feed.borders) - 1):
         feed.take(cut, start_us + cut * cut_us, min(start_us + (cut + 1) * cut_us, end_us))
+    feed.settle()
     return feed.log.findings()
 
 
@@ -63,6 +65,7 @@ class _Feed:
     first: Rows
     state: NDArray[np.void]
     log: Logbook = field(default_factory=Logbook)
+    tipping: Tipping = field(default_factory=Tipping)
 
     @classmethod
     def of(cls, readings: ReadingBatch, meters: MeterTable, start_us: int, end_us: int, cut_us: int) -> _Feed:
@@ -99,30 +102,29 @@ class _Feed:
         self.state = done.state
         new = self.log.unknown(done.episodes)
         if new.any():
-            self._one_by_one(rows, np.unique(done.episodes.meter_key[new]), before)
+            self._find_out(rows, np.unique(done.episodes.meter_key[new]), before)
         self.log.heard(done.episodes, self._last_arrival(rows))
 
-    def _one_by_one(self, rows: Rows, meter_keys: NDArray[np.int32], before: NDArray[np.void]) -> None:
-        """Feed meters reading by reading, in the order in which they arrived."""
-        rows = rows[np.isin(self.readings.meter_key[rows], meter_keys)]
-        meter = self.row[rows]
-        overtaken = (np.diff(self.readings.received_us[rows]) < 0) & (np.diff(meter) == 0)
-        unordered = np.unique(meter[1:][overtaken])
-        if len(unordered):
-            self._step_by_step(unordered, rows[np.isin(meter, unordered)])
-        rows = rows[~np.isin(meter, unordered)]
-        place = np.arange(len(rows)) - np.searchsorted(self.row[rows], self.row[rows])
-        state = before
-        for step in range(int(place.max(initial=-1)) + 1):
-            fed = rows[place == step]
-            done = evaluate(self.readings.take(fed), self.meters, state)
-            state = done.state
-            self.log.heard(done.episodes, self._last_arrival(fed))
+    def _find_out(self, rows: Rows, meter_keys: NDArray[np.int32], before: NDArray[np.void]) -> None:
+        """Remember what has to be fed again reading by reading, or do so where the order is broken."""
+        for at in self.meters.rows_of(meter_keys).tolist():
+            mine = rows[self.row[rows] == at]
+            if (np.diff(self.readings.received_us[mine]) < 0).any():
+                self._step_by_step(np.array([at]), mine)
+            else:
+                self.tipping.add(at, mine, before)
+
+    def settle(self) -> None:
+        """Tell the log exactly when the findings were decided that wait for that."""
+        for episodes, arrived_us in self.tipping.found(self.readings, self.meters):
+            self.log.dated(episodes, arrived_us)
 
     def _again(self, late: Rows, rows: Rows) -> None:
         """Evaluate meters again from their first reading, of which something came late."""
         if not len(late):
             return
+        if self.tipping.holds(late):
+            self.settle()
         arrived_us = self._last_arrival(rows)
         through_us = np.array([arrived_us[key] for key in self.meters.meter_key[late].tolist()])
         done = self._whole(late, through_us)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analytics.episodes import ONGOING_US, Episodes
 from analytics.segments import Mask
@@ -52,6 +53,13 @@ class Logbook:
         """Take in what a run says; new is decided when the meter's last reading arrived."""
         for key, entry in _rows(episodes):
             self._put(key, entry, arrived_us[key[0]])
+
+    def dated(self, episodes: Episodes, arrived_us: NDArray[np.int64]) -> None:
+        """Take in when the reading arrived, shape (k,), that says so much of each episode."""
+        for key, moment_us in zip(_keys(episodes), arrived_us.tolist(), strict=True):
+            entry = self._entries.get(key)
+            if entry is not None:
+                entry.decided_us = min(entry.decided_us, moment_us)
 
     def replaced(self, episodes: Episodes, arrived_us: Mapping[int, int]) -> None:
         """Take in a whole new history of the meters in `arrived_us`, as known by then.
