@@ -100,6 +100,7 @@ SLOW_FAULTS: dict[Fault, Spec] = {
     # Share of Qmax that the appliances burn at most; a healthy customer's is 0.45 to 0.75.
     Fault.OVERSIZED: Spec(
         check="meter_oversized",
+        may=("flow_under_range",),
         lasts=Lasts.ALWAYS,
         strength=((0.12, 0.16), (0.06, 0.08), (0.03, 0.05)),
         decidable_h=30 * 24.0,
