@@ -44,6 +44,7 @@ class Delivery:
 def deliver(line: Timeline) -> Delivery:
     """Decide what is lost, what is late, and what the meter's clock says."""
     skew_s = sum(np.where(line.during(fault), sign * line["strength"], 0.0) for fault, sign in _CLOCKS)
+    skew_s = skew_s + line["clock_ahead_s"]
     skew_us = (np.round(skew_s) * 1_000_000).astype(np.int64)
     return Delivery(kept=_kept(line), sent_us=_sent_us(line), device_time_us=line.time_us + skew_us)
 

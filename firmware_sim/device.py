@@ -42,6 +42,7 @@ class Device:
     balance_at_fault: float = np.nan
     battery_v: float = np.nan
     battery_v_per_day: float = 0.0
+    battery_fresh_v: float = np.nan
     battery_warn_v: float = np.nan
     battery_at_fault_v: float = np.nan
     battery2_v: float = np.nan
@@ -64,6 +65,9 @@ class Device:
     late_share: float = 0.0
     outage_share: float = 0.0
     loss_share: float = 0.0
+    pilot_qmax: float = 0.0
+    battery_renewed_us: int = 0
+    clock_ahead_s: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

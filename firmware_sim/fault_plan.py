@@ -23,13 +23,15 @@ def plan_fault(
     strength = float(rng.uniform(*spec.at(level)))
     strength = round(strength) if spec.lasts is Lasts.SAMPLES else round(strength, 3)
     starts_at = stage.start if spec.lasts is Lasts.ALWAYS else _noon(spec, stage, rng)
+    ends_at = min(starts_at + _duration(spec, strength, interval_s, stage), stage.end)
+    decidable_at = (ends_at if spec.told_at_end else starts_at) + _needed(spec, interval_s)
     return InjectedFault(
         meter_id=meter_id,
         fault=fault,
         level=level,
         starts_at=starts_at,
-        ends_at=min(starts_at + _duration(spec, strength, interval_s, stage), stage.end),
-        decidable_at=min(starts_at + _needed(spec, interval_s), stage.end),
+        ends_at=ends_at,
+        decidable_at=min(decidable_at, stage.end),
         strength=strength,
     )
 

@@ -49,6 +49,8 @@ class Spec:
     #: The check's rule needs this long, and this many reports, before it can tell.
     decidable_h: float = 0.0
     decidable_intervals: float = 0.0
+    #: Nothing can be told before it is over: nothing is heard until then.
+    told_at_end: bool = False
     #: Meters that report more seldom cannot show it.
     slowest_s: int = 3600
     #: The history has to hold so many days.

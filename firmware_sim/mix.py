@@ -75,9 +75,17 @@ class Disturbances:
     late_share: float = 0.0
     outage_share: float = 0.0
     loss_share: float = 0.0
+    #: A pilot flame burns this share of Qmax day and night, and always did.
+    pilot_qmax: float = 0.0
+    #: When the battery is replaced by a fresh one; 0 for never.
+    battery_renewed_us: int = 0
+    #: The clock is never quite right.
+    clock_ahead_s: int = 0
 
 
-def disturb(profile: str, faulty: bool, stage: Stage, rng: np.random.Generator) -> Disturbances:  # noqa: FBT001 (a plain fact of the meter)
+def disturb(
+    profile: str, *, roots: bool, faulty: bool, stage: Stage, rng: np.random.Generator
+) -> Disturbances:
     """Draw what disturbs a meter; one with a fault loses nothing, so that the fault can be seen."""
     drawn = Disturbances()
     kind = rng.uniform(size=3)
@@ -87,6 +95,12 @@ def disturb(profile: str, faulty: bool, stage: Stage, rng: np.random.Generator) 
         return drawn
     if kind[1] < _LOSSY:
         drawn.loss_share, drawn.outage_share = float(rng.uniform(0.01, 0.04)), 0.03
+    drawn.clock_ahead_s = int(rng.integers(*_CLOCK_S))
+    if rng.uniform() < _PILOTS and not roots:
+        drawn.pilot_qmax = _PILOT_QMAX
+    if rng.uniform() < _RENEWED:
+        middle_us = round((stage.start + stage.span * rng.uniform(0.2, 0.8)).timestamp() * 1e6)
+        drawn.battery_renewed_us = middle_us
     seasonal = profile in _SEASONAL
     if seasonal and kind[2] < _IDLE:
         _rest(drawn, stage, rng)
@@ -94,6 +108,10 @@ def disturb(profile: str, faulty: bool, stage: Stage, rng: np.random.Generator) 
 
 
 _LATE, _LOSSY, _IDLE = 0.15, 0.3, 0.3
+_PILOTS, _RENEWED = 0.15, 0.1
+#: Well above the Qmin of a diaphragm meter, and well below what counts as a small flow.
+_PILOT_QMAX = 0.012
+_CLOCK_S = (-40, 40)
 #: A school in holidays, a heating boiler in summer.
 _SEASONAL = ("school", "boiler")
 _US_PER_DAY = 86_400_000_000

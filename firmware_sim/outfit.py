@@ -110,6 +110,7 @@ def _power(device: Device, meter: Meter, stage: Stage, rng: np.random.Generator)
     age_days = min((stage.last_day - replaced_on).days, life)
     device.battery_v = fresh - (fresh - worn) * age_days / life
     device.battery_v_per_day = 0.1 * (fresh - worn) / life
+    device.battery_fresh_v = fresh
     device.battery_warn_v = BATTERIES[kind].warn_v
     if meter.battery2_type:
         device.battery2_v = float(rng.uniform(5.6, 6.2))

@@ -118,8 +118,9 @@ def _make(
         meter = replace(meter, installed_on=(fault.ends_at + LOCAL).date())
     disturbances = None
     if mix.disturbed:
+        draws = np.random.default_rng([seed, 4, place])
         disturbances = disturb(
-            site.profile, fault is not None, stage, np.random.default_rng([seed, 4, place])
+            site.profile, roots=site.roots, faulty=fault is not None, stage=stage, rng=draws
         )
     return meter, fault, outfit(site, meter, fault, stage, rng, disturbances)
 

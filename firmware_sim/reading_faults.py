@@ -132,6 +132,7 @@ READING_FAULTS: dict[Fault, Spec] = {
     Fault.METER_EXCHANGED: Spec(
         check="meter_exchanged",
         may=("meter_silent", "correction_mismatch", "balance_mismatch", *MISSING, *USE),
+        told_at_end=True,
         lasts=Lasts.DAYS,
         strength=((0.08, 0.12), (0.3, 1.0), (2.0, 3.0)),
         shortest_days=14.0,
@@ -140,6 +141,7 @@ READING_FAULTS: dict[Fault, Spec] = {
         check="meter_exchanged",
         side_effects=("meter_silent",),
         may=("correction_mismatch", "balance_mismatch", *MISSING, *USE),
+        told_at_end=True,
         lasts=Lasts.DAYS,
         strength=((7.1, 7.3), (7.5, 9.0), (11.0, 13.0)),
         shortest_days=30.0,
