@@ -79,3 +79,9 @@ class Findings:
 
     def __len__(self) -> int:
         return len(self.episodes)
+
+    @classmethod
+    def concatenate(cls, parts: list[Self]) -> Self:
+        """Join findings in the order given."""
+        episodes = Episodes.concatenate([part.episodes for part in parts])
+        return cls(episodes, np.concatenate([part.decided_us for part in parts]))
