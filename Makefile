@@ -12,9 +12,11 @@ RUNS ?=
 SEED ?=
 BACKLOG ?=
 MQTT ?= 5
+METERS ?=
+DAYS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint fuzz bench-ingest bench-analytics faults clean help
+.PHONY: demo test lint fuzz bench-ingest bench-analytics faults score clean help
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -64,6 +66,10 @@ bench-analytics: $(VENV)/.dev $(ANALYTICS_PEERS_VENV)/.done ## Measure the check
 
 faults: $(VENV)/.dev ## Break every part in turn and see that nothing is lost; RUNS=1 SEED=7 REPORT=FILE
 	@exec $(BIN)/python -m bench.faults $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report "$(REPORT)")
+
+score: $(VENV)/.dev ## Hold every check against simulated truth: precision, recall, delay; SEED=1 METERS=1200 DAYS=63 REPORT=FILE
+	@exec $(BIN)/python -m bench.score $(if $(SEED),--seed $(SEED)) $(if $(METERS),--meters $(METERS)) $(if $(DAYS),--days $(DAYS)) \
+		$(if $(REPORT),--report "$(REPORT)")
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
