@@ -12,7 +12,7 @@ from analytics.block import Block, Check, Floats, Verdict
 from analytics.episodes import ONGOING_US, Episodes
 from analytics.midnight import midnight_us
 from analytics.register.reversal import Registers
-from analytics.segments import Mask
+from analytics.segments import Mask, Positions
 from fleet.checks import BY_CODE
 from fleet.flags import Flag
 from fleet.meter_table import Limit, MeterTable, each
@@ -27,18 +27,37 @@ def carry_oil_account(block: Block) -> Verdict:
     Raises no flag of its own: what is due is decided by `oil_service`, for the calendar moves
     without readings.
     """
-    rows = np.flatnonzero(block.once(Registers.of).volume.steady)
-    seg, time_us, register = block.seg.take(rows), block.time_us[rows], block.volume_m3[rows]
-    verdict = Verdict()
+    verdict = Verdict(state={name: block.state[name].copy() for name in _SHARES})
+    at = _worth_a_look(block)
+    if len(at) == 0:
+        return verdict
+    seg, time_us, register = block.seg.take(at), block.time_us[at], block.volume_m3[at]
     share = volume_share(block.meters.take(seg.row), register)
     soon = each(block.limit(lambda p: p.oil_due_soon_ratio), seg.row)
-    for name, ratio in (("oil_soon_us", soon), ("oil_over_us", 1.0)):
+    for name, ratio in zip(_SHARES, (soon, 1.0), strict=True):
         past = share >= ratio
         carried = block.state[name]
         begins = past & ~seg.previous(past, carried != ABSENT)
         since_us = seg.latest(np.where(past, time_us, ABSENT), begins | ~past, carried)
         verdict.state[name] = seg.closing(since_us, carried)
     return verdict
+
+
+#: Since when the working register is past each share of the oil's interval.
+_SHARES = ("oil_soon_us", "oil_over_us")
+
+
+def _worth_a_look(block: Block) -> Positions:
+    """Find steady samples of meters whose account can change: some of a share is or was used."""
+    seg, volume = block.seg, block.volume_m3
+    highest = np.fmax.reduceat(volume, seg.starts)
+    soon = np.minimum(each(block.limit(lambda p: p.oil_due_soon_ratio), seg.meters), 1.0)
+    looked = volume_share(block.meters, highest) >= soon
+    for name in _SHARES:
+        looked |= block.state[name] != ABSENT
+    if not looked.any():
+        return np.empty(0, dtype=np.intp)
+    return np.flatnonzero(block.once(Registers.of).volume.steady & seg.spread(looked))
 
 
 def volume_share(meters: MeterTable, register_m3: Floats) -> Floats:
@@ -134,6 +153,5 @@ def _episodes(
 CHECK = Check(
     codes=(),
     run=carry_oil_account,
-    # Since when the working register is past each share of the oil's interval.
-    carries=(("oil_soon_us", "i8"), ("oil_over_us", "i8")),
+    carries=tuple((name, "i8") for name in _SHARES),
 )

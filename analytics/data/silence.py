@@ -26,19 +26,26 @@ def check_silence(block: Block) -> Verdict:
     value: the time without a frame, s. A silence that goes on is found by `silent_now`.
     """
     seg, time_us = block.seg, block.time_us
-    before_us = seg.previous(time_us, block.state["last_time_us"])
-    limit_us = block.silent_limit_us[seg.row]
-    known = before_us != ABSENT
-    late = np.flatnonzero(known & (time_us - before_us > limit_us))
-    flags = np.where(known, np.uint8(Flag.GOOD), np.uint8(Flag.UNKNOWN))
+    carried_us = block.state["last_time_us"]
+    quiet_us = seg.rises(time_us, carried_us)
+    flags = np.full(len(seg), Flag.GOOD, dtype=np.uint8)
+    unheard = seg.starts[carried_us[seg.meters] == ABSENT]
+    flags[unheard] = Flag.UNKNOWN
+    quiet_us[unheard] = 0
+    late = np.flatnonzero(quiet_us > seg.spread(block.silent_limit_us))
     flags[late] = Flag.SUSPECT
+    meter = seg.meter_of(late)
     episodes = _episodes(
-        block.meters.meter_key[seg.row[late]], before_us[late], limit_us[late], time_us[late], time_us[late]
+        block.meters.meter_key[meter],
+        time_us[late] - quiet_us[late],
+        block.silent_limit_us[meter],
+        time_us[late],
+        time_us[late],
     )
-    received_us = np.maximum.reduceat(block.readings.received_us, np.flatnonzero(seg.first))
+    received_us = np.maximum.reduceat(block.readings.received_us, seg.starts)
     return Verdict(
         flags={"meter_silent": flags},
-        episodes=[episodes],
+        episodes=[episodes] if len(late) else [],
         state={
             "last_time_us": seg.closing(time_us, block.state["last_time_us"]),
             "last_received_us": np.maximum(received_us, block.state["last_received_us"]),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from analytics.block import Block, Check, Flags, Floats, Verdict
-from analytics.segments import Mask
+from analytics.samples import flow
 from analytics.tracking import Tracker
 from fleet.flags import Flag
 from fleet.meter_table import Limit, each
@@ -20,17 +20,20 @@ def check_over_range(block: Block) -> Verdict:
 
     UNKNOWN where the meter's Qmax is not known.
     """
-    flow = block.readings.flow_m3h
-    qmax = block.meters.qmax_m3h[block.seg.row]
-    flags = block.flags(~np.isnan(flow), decidable=~np.isnan(qmax))
-    overload = each(block.limit(lambda p: p.overload_ratio), block.seg.row)
-    grade(flags, flow, qmax, overload, ~block.dropout)
-    verdict = Verdict(flags={"flow_over_range": flags})
-    limit = block.meters.qmax_m3h
+    samples, limit = block.once(flow), block.meters.qmax_m3h
+    flag = samples.good()
+    overload_ratio = block.limit(lambda p: p.overload_ratio)
+    above = np.flatnonzero(samples.value > samples.seg.spread(limit))
+    meter = samples.seg.meter_of(above)
+    some = flag[above]
+    grade(some, samples.value[above], limit[meter], each(overload_ratio, meter))
+    flag[above] = some
+    samples.put_undecided(flag, ~np.isnan(limit))
+    verdict = Verdict(flags={"flow_over_range": samples.flags(flag)})
     tracker = Tracker(code="flow_over_range")
     block.track(
         verdict,
-        block.decisions(flags, flow),
+        samples.decisions(flag, samples.value),
         tracker,
         limit,
         limit_name="qmax_m3h",
@@ -42,11 +45,11 @@ def check_over_range(block: Block) -> Verdict:
 _ABOVE = 1 + 1e-9
 
 
-def grade(flags: Flags, value: Floats, qmax: Floats, overload_ratio: Limit, where: Mask) -> None:
+def grade(flags: Flags, value: Floats, qmax: Floats, overload_ratio: Limit) -> None:
     """Set SUSPECT above Qmax and FAIL above `overload_ratio` Qmax, in place."""
     # What is left of Qmax after a subtraction of large registers is not above it.
-    flags[where & (value > qmax * _ABOVE)] = Flag.SUSPECT
-    flags[where & (value > overload_ratio * qmax)] = Flag.FAIL
+    flags[value > qmax * _ABOVE] = Flag.SUSPECT
+    flags[value > overload_ratio * qmax] = Flag.FAIL
 
 
 CHECK = Check(codes=("flow_over_range",), run=check_over_range, tracks=("flow_over_range",))
