@@ -140,7 +140,9 @@ def _usable(series: Series) -> tuple[Segments, Positions | None]:
     fit = np.ones(len(tailed.seg), dtype=np.bool_)
     fit[tailed.tails] = False
     fit[events.at[events.doubted]] = True
-    fit[events.at[events.disturbing | events.misread | (events.doubted & events.waits)]] = False
+    # Another meter's first sample is where its history begins.
+    unfit = (events.disturbing & ~events.exchange) | events.misread | (events.doubted & events.waits)
+    fit[events.at[unfit]] = False
     if fit.all():
         return tailed.seg, None
     at = np.flatnonzero(fit)
@@ -151,7 +153,7 @@ def _breaks(series: Series, seg: Segments, at: Positions, carried: Mask) -> tupl
     """Tell whether the register fell or leapt before each anchor, and, shape (m,), after the last one."""
     events, whole = series.events, series.tailed.seg
     breaks = events.at[_decided(series)]
-    count = np.searchsorted(breaks, at)
+    count = np.searchsorted(breaks, at, side="right")
     start, stop = np.searchsorted(breaks, whole.starts), np.searchsorted(breaks, whole.stops)
     base = np.zeros(len(carried), dtype=np.intp)
     base[whole.meters] = start - carried[whole.meters]

@@ -80,10 +80,10 @@ def check_registers(block: Block) -> Verdict:
     (a revision), so the last sample of all stays so; a register's first is UNKNOWN to all four. The onset
     is the sample that fell or leapt, and the finding ends with the next sample that did not.
 
-    Value: how far the register fell or rose, m³; of an exchange, how far it fell (negative where the new
-    meter shows more); of a misread register none, for the catalogue's unit is that of temperatures. Limit: the
-    register's step, which every fall is held against; none for a jump, whose limit grows with the time between
-    the samples.
+    Value: how far the register fell or rose, m³; of an exchange, how far it fell (negative where the
+    new meter shows more); of a misread register none, for the catalogue's unit is that of
+    temperatures. Limit: the register's step, which every fall is held against; none for a jump, whose
+    limit grows with the time between the samples.
     """
     registers = block.once(Registers.of)
     verdict = Verdict(state={**registers.volume.state, **registers.std_volume.state})

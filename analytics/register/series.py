@@ -99,7 +99,8 @@ def analyse(block: Block, name: str, values: Floats, spoken: Mask | None, times_
     time_us = tailed.join(samples.time_us, old["tail_us"])
     rise = seg.rises(value, old["before"])
     events = find_events(block, seg, time_us, value, rise, Speeds.of(block, times_qmax), old)
-    suspicious = tailed.own_of(events.at[events.disturbing])
+    # Another meter's register is as steady as that of the one before.
+    suspicious = tailed.own_of(events.at[events.disturbing & ~events.exchange])
     moved, steady = _movement(samples, suspicious, old["steady"])
     mask = np.zeros(len(block), dtype=np.bool_)
     mask[samples.row_of(suspicious)] = True

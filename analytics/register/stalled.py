@@ -42,7 +42,9 @@ def check_stalled(block: Block) -> Verdict:
     limit = block.limit(lambda p: p.stalled_steps) * block.meters.register_step_m3
     flag, demanded_m3 = _judge(block, samples, runs, (since_us, first), limit)
 
-    verdict = Verdict(flags={"register_stalled": samples.flags(flag, block.flags(present))})
+    missing = block.flags(present)
+    flags = np.where(missing == Flag.GOOD, samples.flags(flag, missing), missing)
+    verdict = Verdict(flags={"register_stalled": flags})
     onset_us = time_us.copy()
     onset_us[runs.at] = runs.spread(since_us)
     entries = samples.decisions(flag, demanded_m3, onset_us)
