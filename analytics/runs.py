@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.segments import Array, Mask, Positions, Segments
+from analytics.segments import Array, Mask, Positions, Segments, lowest_so_far
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +44,8 @@ class Runs:
     @property
     def lasts(self) -> Positions:
         """Position of each run's last sample, shape (r,)."""
-        return self.at[self.heads + self.counts - 1]
+        lasts: Positions = self.at[self.heads + self.counts - 1]
+        return lasts
 
     @property
     def meters(self) -> Positions:
@@ -79,17 +80,12 @@ def lowest_of(runs: Runs, values: NDArray[np.float64], first: NDArray[np.float64
     return np.minimum(first, np.minimum.reduceat(values[runs.at], runs.heads))
 
 
-def lowest_so_far(runs: Runs, values: NDArray[np.float64], first: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give each sample that goes on the smallest value of its run up to itself; exact, without NaN.
-
-    Ranks stand in for the values: a later run's ranks are pushed below all earlier ones, so that
-    one running minimum over everything never looks back over a run's beginning.
-    """
+def lowest_so_far_of(
+    runs: Runs, values: NDArray[np.float64], first: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Give each sample that goes on the smallest value of its run up to itself; no value may be NaN."""
     some = values[runs.at]
     some[runs.heads] = np.minimum(some[runs.heads], first)
-    order = np.argsort(some, kind="stable")
-    rank = np.empty(len(some), dtype=np.int64)
-    rank[order] = np.arange(len(some))
-    shift = runs.spread(np.arange(len(runs)) * len(some))
-    lowest: NDArray[np.float64] = some[order[np.minimum.accumulate(rank - shift) + shift]]
-    return lowest
+    starts = np.zeros(len(some), dtype=np.bool_)
+    starts[runs.heads] = True
+    return lowest_so_far(some, starts)

@@ -29,12 +29,12 @@ class Segments:
     meters: Positions
 
     @classmethod
-    def of(cls, row: Positions) -> Self:
+    def of(cls, row: NDArray[np.integer[Any]]) -> Self:
         """Find the borders between meters; `row` is each sample's."""
         starts = np.flatnonzero(row[1:] != row[:-1])
         starts += 1
         starts = np.append(np.zeros(min(len(row), 1), dtype=np.intp), starts)
-        return cls(len(row), starts, row[starts])
+        return cls(len(row), starts, row[starts].astype(np.intp))
 
     def __len__(self) -> int:
         return self.n
@@ -210,7 +210,8 @@ class Tailed:
             return at
         before = np.searchsorted(self.tails, at, side="right")
         carried = (before > 0) & (self.tails[before - 1] == at)
-        return (at - before)[~carried]
+        own: Positions = (at - before)[~carried]
+        return own
 
     def unsaid(self, flag: Array, waited: Mask) -> Array:
         """Make flags UNKNOWN of carried samples that did not wait: the run before spoke of them."""
@@ -220,3 +221,17 @@ class Tailed:
         out = flag.copy()
         out[spoken_of] = Flag.UNKNOWN
         return out
+
+
+def lowest_so_far(values: NDArray[np.float64], starts: Mask) -> NDArray[np.float64]:
+    """Run a minimum from each start to the next; exact, and free of NaN as the input must be.
+
+    Ranks stand in for the values: a later stretch's ranks are pushed below all earlier ones, so
+    that one running minimum over the whole array never looks back over a start.
+    """
+    order = np.argsort(values, kind="stable")
+    rank = np.empty(len(values), dtype=np.int64)
+    rank[order] = np.arange(len(values))
+    shift = np.cumsum(starts) * len(values)
+    lowest: NDArray[np.float64] = values[order[np.minimum.accumulate(rank - shift) + shift]]
+    return lowest

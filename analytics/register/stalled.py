@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from analytics.block import US_PER_H, US_PER_S, Block, Check, Flags, Floats, Verdict
 from analytics.register.reversal import Registers
-from analytics.runs import Runs, lowest_of, lowest_so_far
+from analytics.runs import Runs, lowest_of, lowest_so_far_of
 from analytics.samples import Samples
 from analytics.tracking import Tracker
 from fleet.flags import Flag
@@ -76,7 +76,7 @@ def _judge(
     if long.any():
         some, since_us = runs.take(long), since_us[long]
         elapsed_us = samples.time_us[some.at] - some.spread(since_us)
-        demanded = lowest_so_far(some, samples.value, flow[long]) * elapsed_us / US_PER_H
+        demanded = lowest_so_far_of(some, samples.value, flow[long]) * elapsed_us / US_PER_H
         demanded_m3[some.at] = demanded
         meter = some.spread(some.meters)
         stalled = (elapsed_us >= each(for_us, meter)) & (demanded >= limit[meter])
