@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from analytics.kernels.borders import Borders
 from fleet.flags import Flag
 
 Array = NDArray[Any]
@@ -49,6 +50,11 @@ class Segments:
         """Samples of each segment, shape (k,)."""
         counts: Positions = self.stops - self.starts
         return counts
+
+    @cached_property
+    def borders(self) -> Borders:
+        """The same for the kernels."""
+        return Borders(self.n, self.starts, self.stops)
 
     @cached_property
     def row(self) -> Positions:

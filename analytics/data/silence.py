@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from analytics.block import US_PER_S, Block, Check, Verdict, silent_limit_us
 from analytics.episodes import ONGOING_US, Episodes
+from analytics.kernels.graded import time_gap
 from fleet.checks import BY_CODE
 from fleet.flags import Flag
 from fleet.meter_table import MeterTable
@@ -32,7 +33,7 @@ def check_silence(block: Block) -> Verdict:
     unheard = seg.starts[carried_us[seg.meters] == ABSENT]
     flags[unheard] = Flag.UNKNOWN
     quiet_us[unheard] = 0
-    late = np.flatnonzero(quiet_us > seg.spread(block.silent_limit_us))
+    late = time_gap(quiet_us, seg.borders, block.silent_limit_us[seg.meters]).at
     flags[late] = Flag.SUSPECT
     meter = seg.meter_of(late)
     episodes = _episodes(

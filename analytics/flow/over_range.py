@@ -9,10 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from analytics.block import Block, Check, Flags, Floats, Verdict
+from analytics.kernels.graded import gross_range
 from analytics.samples import flow
 from analytics.tracking import Tracker
 from fleet.flags import Flag
-from fleet.meter_table import Limit, each
+from fleet.meter_table import Limit
 
 
 def check_over_range(block: Block) -> Verdict:
@@ -21,14 +22,11 @@ def check_over_range(block: Block) -> Verdict:
     UNKNOWN where the meter's Qmax is not known.
     """
     samples, limit = block.once(flow), block.meters.qmax_m3h
-    flag = samples.good()
-    overload_ratio = block.limit(lambda p: p.overload_ratio)
-    above = np.flatnonzero(samples.value > samples.seg.spread(limit))
-    meter = samples.seg.meter_of(above)
-    some = flag[above]
-    grade(some, samples.value[above], limit[meter], each(overload_ratio, meter))
-    flag[above] = some
-    samples.put_undecided(flag, ~np.isnan(limit))
+    seg, overload_ratio = samples.seg, block.limit(lambda p: p.overload_ratio)
+    high, fail_high = limit * _ABOVE, overload_ratio * limit
+    flag = gross_range(
+        samples.value, seg.borders, high=high[seg.meters], fail_high=fail_high[seg.meters]
+    ).dense(len(seg))
     verdict = Verdict(flags={"flow_over_range": samples.flags(flag)})
     tracker = Tracker(code="flow_over_range")
     block.track(
@@ -42,12 +40,12 @@ def check_over_range(block: Block) -> Verdict:
     return verdict
 
 
+#: What is left of Qmax after a subtraction of large registers is not above it.
 _ABOVE = 1 + 1e-9
 
 
 def grade(flags: Flags, value: Floats, qmax: Floats, overload_ratio: Limit) -> None:
     """Set SUSPECT above Qmax and FAIL above `overload_ratio` Qmax, in place."""
-    # What is left of Qmax after a subtraction of large registers is not above it.
     flags[value > qmax * _ABOVE] = Flag.SUSPECT
     flags[value > overload_ratio * qmax] = Flag.FAIL
 
