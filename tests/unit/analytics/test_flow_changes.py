@@ -25,7 +25,7 @@ def test_a_spike_passes_over_what_is_missing_and_blanked(judge):
         flow_m3h=[20, 20, 170, 0, NAN, 20],
     )
     assert case.flags("flow_spike") == "ugSu-u"
-    assert case.episodes("flow_spike") == [(120, 300, 1, 150)]
+    assert case.episodes("flow_spike") == [(120, None, 1, 150)]
 
 
 def test_what_lies_beside_a_spike_is_none(judge):
