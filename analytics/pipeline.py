@@ -197,7 +197,7 @@ def _block(readings: ReadingBatch, meters: MeterTable, state: NDArray[np.void], 
     meters, state = meters.take(chosen), state[chosen]
     seg = Segments(len(rows), rows.starts, np.arange(len(rows.starts)))
     blank = blanked_in_use(readings, seg, state, dropout(readings))
-    volume_m3, std_volume_m3 = registers(readings, blank, seg, meters.register_step_m3)
+    volume_m3, std_volume_m3 = registers(readings, blank, seg.spread(meters.register_step_m3))
     return Block(
         readings=readings,
         meters=meters,

@@ -62,10 +62,10 @@ def _register_shows(readings: ReadingBatch) -> Mask:
     return shown
 
 
-def registers(readings: ReadingBatch, blank: Mask, seg: Segments, step_m3: Floats) -> tuple[Floats, Floats]:
+def registers(readings: ReadingBatch, blank: Mask, step_m3: Floats) -> tuple[Floats, Floats]:
     """Give the registers that count, NaN elsewhere.
 
-    A working register of 0 beside a standard register above one step (of shape (m,)) is not
+    A working register of 0 beside a standard register above one step (of shape (n,)) is not
     filled in by that meter: the standard one is computed from it.
     """
     volume, std = readings.volume_m3, readings.std_volume_m3
@@ -73,7 +73,7 @@ def registers(readings: ReadingBatch, blank: Mask, seg: Segments, step_m3: Float
         std = np.where(blank, np.nan, std)
     zero = np.flatnonzero((volume == 0) | blank)
     if len(zero):
-        unfilled = blank[zero] | (std[zero] > step_m3[seg.meter_of(zero)])
+        unfilled = blank[zero] | (std[zero] > step_m3[zero])
         volume = volume.copy()
         volume[zero[unfilled]] = np.nan
     return volume, std

@@ -98,7 +98,8 @@ class _History:
 
     def needed(self, chance: Limit) -> Floats:
         """Give the repetitions that are as improbable as `chance`, shape (r,)."""
-        probability = (self.repeated + 1) / (self.shown + 2)
+        # No history is long enough for a share nearer to none or to all.
+        probability = np.clip((self.repeated + 1) / np.maximum(self.shown + 2, 1), 0.01, 0.99)
         needed: Floats = np.log(chance) / np.log(probability)
         return needed
 

@@ -40,13 +40,27 @@ class Speeds:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Limits:
-    """What the register of each sample may do, as arrays of shape (n,)."""
+class Rolling:
+    """How registers roll over, as arrays of shape (n,)."""
 
     tolerance_m3: Floats
+    #: m³ per microsecond that no flow can exceed.
     fastest: Floats
-    doubtful: Floats
+    #: The register rolls over at this value.
     top_m3: Floats
+
+    def rolled(self, before: Floats, value: Floats, elapsed_us: NDArray[np.int64]) -> Mask:
+        """Tell roll-overs: from near the top to near zero, by no more than could have flowed."""
+        near = (before >= _ROLLS_FROM * self.top_m3) & (value <= _ROLLS_TO * self.top_m3)
+        used = value + self.top_m3 - before
+        return near & (used <= self.tolerance_m3 + self.fastest * elapsed_us)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Limits(Rolling):
+    """What the register of each sample may do, as arrays of shape (n,)."""
+
+    doubtful: Floats
     exchange_gap_us: Limit
     #: The local day on which the meter was installed.
     installed_us: NDArray[np.int64]
@@ -66,12 +80,6 @@ class Limits:
             exchange_gap_us=each(block.limit(lambda p: p.exchange_gap_s * US_PER_S), row),
             installed_us=np.where(np.isnan(day), _NEVER_US, installed_us),
         )
-
-    def rolled(self, before: Floats, value: Floats, elapsed_us: NDArray[np.int64]) -> Mask:
-        """Tell roll-overs: from near the top to near zero, by no more than could have flowed."""
-        near = (before >= _ROLLS_FROM * self.top_m3) & (value <= _ROLLS_TO * self.top_m3)
-        used = value + self.top_m3 - before
-        return near & (used <= self.tolerance_m3 + self.fastest * elapsed_us)
 
     def exchanged(self, before_us: NDArray[np.int64], time_us: NDArray[np.int64]) -> Mask:
         """Tell where another meter is the likely reason for a register that is not what it was.

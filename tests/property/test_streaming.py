@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pytest
@@ -32,6 +33,14 @@ POLICY = Policy(
     exchange_gap_s=12 * 3600,
     mean_window_s=1800,
     silent_after_intervals=3.0,
+    spike_ratio=0.4,
+    spike_fail_ratio=0.8,
+    rate_qmax_per_s=0.0005,
+    rate_fail_qmax_per_s=0.0009,
+    stuck_for_s=1800,
+    stuck_fail_for_s=3600,
+    stuck_after_intervals=2.0,
+    stuck_chance=0.3,
 )
 METERS = [
     Meter(
@@ -47,6 +56,7 @@ METERS = [
         low_balance=50,
         interval_s=900,
         register_digits=4,
+        installed_on=date(2023, 11, 17),
         register_step=1,
         battery_type="lithium_3v6",
         battery2_type="alkaline_6v",
@@ -262,10 +272,22 @@ def _eventful_batch(moods: int) -> ReadingBatch:
         # Misread alone, and misread low and high in a row: the second waits while the first is open.
         history += [right] * 3 + [wrong | {"rise": 2000}] + [right] * 3
         history += [wrong | {"rise": -20}, wrong | {"rise": 2000}] + [right] * 3
+    history += [step for has in ("both", "std") for step in _upheavals(usual | {"has": has})]
     standing = usual | {"has": "both", "rise": 0}
     history += [standing | {"flow": flow} for flow in (17, 8, 20, 17, 20, 8, 17)] + [usual | {"flow": 8}]
     batch = _batch([history, [], []])
     return replace(batch, received_us=batch.received_us + random.integers(0, 10**12, len(batch)))
+
+
+def _upheavals(right: dict) -> list[dict]:
+    """Make jumps and exchanges with the next sample in doubt too, and leaps back from misread lows."""
+    low = right | {"has": "std_misread" if right["has"] == "std" else "misread", "rise": -3000}
+    gap, steps = {"after_min": 900}, []
+    for _ in range(5):
+        steps += [right | {"rise": 3500}, right | {"rise": 3500}, right, right]
+        steps += [low, right, right]
+        steps += [right | gap | {"rise": -2000}, right | gap | {"rise": -900}, right, right]
+    return steps
 
 
 def test_one_long_eventful_history_streams():
