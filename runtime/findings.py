@@ -23,7 +23,7 @@ _DETAILS = {
     "flow_over_range_sustained": "The register's mean flow was {value:g} m³/h, above Qmax {limit:g} m³/h.",
     "flow_under_range": "Flow stayed above 0 but below Qmin {limit:g} m³/h, down to {value:g} m³/h.",
     "register_reversed": "The register fell by {value:g} m³ and stayed below its former level.",
-    "register_stalled": "The register stood still while the flow shown would have added {value:g} m³.",
+    "register_stalled": "The register stood still; the gas shown or paid for would have added {value:g} m³.",
     "idle_or_stuck": "No sign of use for {value:.0f} days: idle or stuck, which telemetry alone cannot tell.",
     "balance_low": "Balance down to {value:g}, at or below the limit of {limit:g}.",
     "balance_exhausted": "Balance used up: {value:g}.",
