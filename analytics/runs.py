@@ -21,8 +21,12 @@ class Runs:
     seg: Segments
     #: Positions of all c samples that go on, ascending.
     at: Positions
-    #: Where each run begins in `at`, shape (r,).
+    #: Where each run begins in `at`, and how many samples of it go on, shape (r,).
     heads: Positions
+    counts: Positions
+    #: Position of each run's last sample, and the row of its meter, shape (r,).
+    lasts: Positions
+    meters: Positions
 
     @classmethod
     def of(cls, seg: Segments, at: Positions) -> Runs:
@@ -31,26 +35,18 @@ class Runs:
         np.not_equal(at[1:], at[:-1] + 1, out=begins[1:])
         if len(at):
             begins |= at == seg.starts[seg.segment_of(at)]
-        return cls(seg, at, np.flatnonzero(begins))
+        return cls.at_heads(seg, at, np.flatnonzero(begins))
+
+    @classmethod
+    def at_heads(cls, seg: Segments, at: Positions, heads: Positions) -> Runs:
+        """Take runs whose beginnings are known."""
+        stops = np.empty_like(heads)
+        stops[:-1] = heads[1:]
+        stops[-1:] = len(at)
+        return cls(seg, at, heads, stops - heads, at[stops - 1], seg.meter_of(at[heads]))
 
     def __len__(self) -> int:
         return len(self.heads)
-
-    @property
-    def counts(self) -> Positions:
-        """How many samples of each run go on, shape (r,)."""
-        return np.diff(self.heads, append=len(self.at))
-
-    @property
-    def lasts(self) -> Positions:
-        """Position of each run's last sample, shape (r,)."""
-        lasts: Positions = self.at[self.heads + self.counts - 1]
-        return lasts
-
-    @property
-    def meters(self) -> Positions:
-        """Row of the meter of each run, shape (r,)."""
-        return self.seg.meter_of(self.at[self.heads])
 
     def first_of(self, values: Array, carried: Array) -> Array:
         """Give the value of each run's first sample; `carried`, shape (m,), for those that began before."""
@@ -63,7 +59,7 @@ class Runs:
     def take(self, which: Mask) -> Runs:
         """Select runs."""
         counts = self.counts[which]
-        return Runs(self.seg, self.at[np.repeat(which, self.counts)], np.cumsum(counts) - counts)
+        return Runs.at_heads(self.seg, self.at[np.repeat(which, self.counts)], np.cumsum(counts) - counts)
 
     def closing(self, values: Array, run_values: Array, carried: Array) -> Array:
         """Give each meter the value of its last sample, or that of the run to which this belongs."""

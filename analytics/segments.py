@@ -43,7 +43,7 @@ class Segments:
     @cached_property
     def stops(self) -> Positions:
         """Position after each segment's last sample, shape (k,)."""
-        return np.append(self.starts[1:], self.n)[: len(self.starts)]
+        return self.borders.stops
 
     @cached_property
     def counts(self) -> Positions:
@@ -54,12 +54,12 @@ class Segments:
     @cached_property
     def borders(self) -> Borders:
         """The same for the kernels."""
-        return Borders(self.n, self.starts, self.stops)
+        return Borders.at(self.n, self.starts)
 
     @cached_property
     def row(self) -> Positions:
         """Row of each sample's meter, shape (n,)."""
-        return np.repeat(self.meters, self.counts)
+        return self.meters.repeat(self.counts)
 
     @cached_property
     def first(self) -> Mask:
@@ -79,7 +79,7 @@ class Segments:
 
     def segment_of(self, at: Positions) -> Positions:
         """Find the segment of each position."""
-        return np.searchsorted(self.starts, at, side="right") - 1
+        return self.starts.searchsorted(at, side="right") - 1
 
     def meter_of(self, at: Positions) -> Positions:
         """Find the row of the meter of each position."""
@@ -91,15 +91,15 @@ class Segments:
 
     def spread(self, limit: Any) -> Any:
         """Give every sample its meter's limit; one number for all stays one."""
-        return np.repeat(limit[self.meters], self.counts) if np.ndim(limit) else limit
+        return limit[self.meters].repeat(self.counts) if isinstance(limit, np.ndarray) else limit
 
     def take(self, which: Array) -> Segments:
         """Select samples by a mask or by ascending positions."""
-        at = np.flatnonzero(which) if which.dtype == np.bool_ else which
+        at = which.nonzero()[0] if which.dtype == np.bool_ else which
         if len(at) == self.n:
             return self
-        starts = np.searchsorted(at, self.starts)
-        some = np.append(starts[1:], len(at))[: len(starts)] > starts
+        starts = at.searchsorted(self.starts)
+        some = Borders.at(len(at), starts).stops > starts
         return Segments(len(at), starts[some], self.meters[some])
 
     def previous(self, values: Array, carried: Array) -> Array:

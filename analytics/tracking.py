@@ -19,6 +19,9 @@ OPEN_DTYPE = np.dtype([("started_us", "i8"), ("readings", "i8"), ("value", "f8")
 _NONE = np.array((ABSENT, 0, np.nan, 0), dtype=OPEN_DTYPE)
 
 
+_NOTHING = Episodes.empty()
+
+
 def nothing_open(n: int) -> NDArray[np.void]:
     """Make the carried part of n meters without an open episode."""
     return np.full(n, _NONE, dtype=OPEN_DTYPE)
@@ -84,7 +87,7 @@ class Tracker:
         bad = np.flatnonzero(is_bad(decisions.flag))
         was_open = carried["started_us"] != ABSENT
         if len(bad) == 0 and not was_open.any():
-            return Episodes.empty(), carried
+            return _NOTHING, carried
         runs = _Runs.of(decisions, bad, was_open)
         sums = self._sums(decisions, runs, carried)
         good_us = decisions.time_us
@@ -115,6 +118,8 @@ class Tracker:
     ) -> tuple[Episodes, NDArray[np.void]]:
         """End what is open at the meters of a mask, all of shape (m,); gives it, and what is left open."""
         rows = np.flatnonzero(gone & (carried["started_us"] != ABSENT))
+        if len(rows) == 0:
+            return _NOTHING, carried
         open_ = carried[rows]
         episodes = Episodes.build(
             meter_key=meter_key[rows],

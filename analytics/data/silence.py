@@ -35,18 +35,15 @@ def check_silence(block: Block) -> Verdict:
     quiet_us[unheard] = 0
     late = time_gap(quiet_us, seg.borders, block.silent_limit_us[seg.meters]).at
     flags[late] = Flag.SUSPECT
-    meter = seg.meter_of(late)
-    episodes = _episodes(
-        block.meters.meter_key[meter],
-        time_us[late] - quiet_us[late],
-        block.silent_limit_us[meter],
-        time_us[late],
-        time_us[late],
-    )
+    episodes = []
+    if len(late):
+        meter, before_us = seg.meter_of(late), time_us[late] - quiet_us[late]
+        limit_us, key = block.silent_limit_us[meter], block.meters.meter_key[meter]
+        episodes.append(_episodes(key, before_us, limit_us, time_us[late], time_us[late]))
     received_us = np.maximum.reduceat(block.readings.received_us, seg.starts)
     return Verdict(
         flags={"meter_silent": flags},
-        episodes=[episodes] if len(late) else [],
+        episodes=episodes,
         state={
             "last_time_us": seg.closing(time_us, block.state["last_time_us"]),
             "last_received_us": np.maximum(received_us, block.state["last_received_us"]),

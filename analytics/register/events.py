@@ -31,8 +31,6 @@ class Events:
     at: Positions
     #: Positions of samples that have none before them, shape (f,).
     firsts: Positions
-    #: The change from the sample before, m³.
-    rise: Floats
     #: Fell, and not from a spike.
     fell: Mask
     leapt: Mask
@@ -122,7 +120,6 @@ def find_events(
     return Events(
         at=at,
         firsts=firsts,
-        rise=this - before,
         fell=fell,
         leapt=leapt,
         peak=peak,

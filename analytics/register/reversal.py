@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analytics.block import Block, Check, Flags, Verdict
+from analytics.block import Block, Check, Flags, Floats, Verdict
 from analytics.register.events import Events
 from analytics.register.series import FIELDS, Series, analyse
 from analytics.segments import Mask
@@ -101,22 +101,26 @@ def _speak(block: Block, verdict: Verdict, finding: _Finding, name: str, series:
     events, tailed = series.events, series.tailed
     flag, waited = finding.judge(events)
     flags = series.flags(flag)
-    value = np.full(len(flags), np.nan)
-    value[events.at] = finding.sign * events.rise
     was_waiting = tailed.seg.marks(events.at[waited])
     tails = was_waiting[tailed.tails] & (flags[tailed.tails] != Flag.MISSING)
     block.revise(verdict, finding.code, f"{name}_tail", tailed.meters[tails], flags[tailed.tails[tails]])
+    said, value = tailed.unsaid(flags, was_waiting), _value(series, finding)
     block.track(
         verdict,
-        Decisions(
-            seg=tailed.seg, time_us=series.time_us, flag=tailed.unsaid(flags, was_waiting), value=value
-        ),
+        Decisions(seg=tailed.seg, time_us=series.time_us, flag=said, value=value),
         Tracker(code=finding.code),
         _limit(block, finding),
         limit_name=finding.limit_name,
         name=f"{finding.name}_{name}",
     )
     return series.samples.flags(flags[tailed.own], series.base)
+
+
+def _value(series: Series, finding: _Finding) -> Floats:
+    """Give each sample's rise or fall; without events nobody will ask."""
+    if np.isnan(finding.sign) or len(series.events.at) == 0:
+        return np.broadcast_to(np.nan, len(series.value))
+    return series.rise if finding.sign > 0 else -series.rise
 
 
 def _limit(block: Block, finding: _Finding) -> Limit:

@@ -41,6 +41,8 @@ class Series:
     tailed: Tailed
     time_us: NDArray[np.int64]
     value: Floats
+    #: The change since the sample before, m³; NaN at the first of all.
+    rise: Floats
     events: Events
     #: Samples that findings may not speak of.
     unspoken: Positions
@@ -120,6 +122,7 @@ def analyse(block: Block, name: str, values: Floats, spoken: Mask | None, times_
         tailed=tailed,
         time_us=time_us,
         value=value,
+        rise=rise,
         events=events,
         unspoken=_unspoken(samples, tailed, spoken, old["spoken"]),
         base=_base(samples, spoken, block),
