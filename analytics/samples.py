@@ -69,11 +69,19 @@ class Samples:
         return at if isinstance(self.rows, slice) else self.rows[at]
 
     def flags(self, flag: Flags, base: Flags | None = None) -> Flags:
-        """Spread the samples' flags over the readings of the block; the others have those of `base`."""
+        """Spread the samples' flags over the readings of the block; the others have those of `base`.
+
+        Where a sample is GOOD, `base` says whether its reading is.
+        """
         if isinstance(self.rows, slice):
             return flag
         out = (self.base if base is None else base).copy()
-        out[self.rows] = flag
+        odd = flag != Flag.GOOD
+        if 4 * np.count_nonzero(odd) > len(flag):
+            out[self.rows] = flag
+        else:
+            at = np.flatnonzero(odd)
+            out[self.rows[at]] = flag[at]
         return out
 
     def good(self) -> Flags:
