@@ -79,7 +79,9 @@ class _Run:
     def of(cls, block: Block, rows: NDArray[np.intp], balance: Floats, disturbed: Mask) -> _Run:
         seg, time_us, state = block.seg.take(rows), block.time_us[rows], block.state
         elapsed_us = time_us - seg.previous(time_us, state["uncounted_us"])
-        balance = seg.latest(balance, ~np.isnan(balance), state["uncounted_balance"])
+        known = ~np.isnan(balance)
+        if not known.all():
+            balance = seg.latest(balance, known, state["uncounted_balance"])
         before = seg.previous(balance, state["uncounted_balance"])
         starts = disturbed | (elapsed_us > block.silent_limit_us[seg.row]) | (balance > before)
         falls = ~starts & (balance < before)

@@ -286,8 +286,12 @@ def _eventful_batch(moods: int) -> ReadingBatch:
     history += [standing | {"flow": flow} for flow in (17, 8, 20, 17, 20, 8, 17)] + [usual | {"flow": 8}]
     paid = standing | {"flow": NAN, "has": "volume"}
     history += [paid | {"balance": left} for left in (300, 250, 240, NAN, 230, 230, 100, 300, 200, 100)]
+    barred = standing | {"flow": 0, "valve": VALVES.index("closed"), "balance": 0}
+    for has in ("volume", "std"):
+        history += [standing | {"valve": VALVES.index("open"), "balance": 300}]
+        history += [barred | {"has": has, "rise": rise} for rise in (0, 2, 0, 0)]
     # Low oil is carried past readings without a status.
-    history += [usual | {"status": status_bits(["low_oil"])}, usual | {"status": ABSENT}]
+    history += [standing | {"status": status_bits(["low_oil"])}, standing | {"status": ABSENT}]
     batch = _batch([history, [], []])
     late_us = random.integers(0, 10**12, len(batch)) * random.integers(0, 2, len(batch))
     return replace(batch, received_us=batch.received_us + late_us)
