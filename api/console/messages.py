@@ -43,7 +43,7 @@ CODES: dict[str, tuple[str, ...]] = {
     "task_kind": tuple(TaskKind),
     "task_state": tuple(TaskState),
     "technology": tuple(Technology),
-    "unit": ("m3", "m3/h", "kPa", "Cel", "V", "d", "CNY"),
+    "unit": ("m3", "m3/h", "m3/h/s", "kPa", "Cel", "V", "d", "CNY"),
     "valve": VALVES,
 }
 
