@@ -13,7 +13,7 @@ BACKLOG ?=
 MQTT ?= 5
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint fuzz bench-ingest faults clean help
+.PHONY: demo test lint fuzz bench-ingest bench-engine faults clean help
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -50,6 +50,9 @@ $(PEERS_VENV)/.done: bench/ingest/requirements-peers.txt
 bench-ingest: $(VENV)/.dev $(if $(filter-out 0,$(PEERS)),$(PEERS_VENV)/.done) ## Measure ingest; N=200000 RUNS=3 MQTT=5 BACKLOG=1000000 PEERS=1 REPORT=FILE
 	@exec $(BIN)/python -m bench.ingest --n $(N) $(if $(RUNS),--runs $(RUNS)) --mqtt $(MQTT) $(if $(BACKLOG),--backlog $(BACKLOG)) \
 		$(if $(filter-out 0,$(PEERS)),--peers "$(PEERS_VENV)/bin/python") $(if $(REPORT),--report "$(REPORT)")
+
+bench-engine: $(VENV)/.dev ## Measure the engine on a database; REPORT=FILE
+	@exec $(BIN)/python -m bench.engine $(if $(REPORT),--report "$(REPORT)")
 
 faults: $(VENV)/.dev ## Break every part in turn and see that nothing is lost; RUNS=1 SEED=7 REPORT=FILE
 	@exec $(BIN)/python -m bench.faults $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report "$(REPORT)")

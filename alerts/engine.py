@@ -11,26 +11,25 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts.alarms.reconcile import Scope
-from alerts.carried import Carried, load_states, save_states
+from alerts.alarms.scope import Scope
+from alerts.arrivals import Arrivals
+from alerts.carried import load_states, save_states
+from alerts.checkpoints import copy_carried, drop_from, save_kept
 from alerts.clock import DUE_CHECKS, due_now
 from alerts.decisions import Decided, decide
+from alerts.evaluation import Evaluated, evaluate_plan, scope_of
 from alerts.inspections.store import Planned, plan
 from alerts.loop import Loop, Rhythm
 from alerts.meter_cache import MeterCache
-from alerts.work import Claim, EngineCycle, Plan, blocks, claim, finish, plan_cycle
-from analytics.episodes import Episodes
-from analytics.pipeline import evaluate
-from analytics.state import initial_state
+from alerts.pieces import Told
+from alerts.work import Claim, EngineCycle, Plan, claim, finish, plan_cycle
 from fleet.checks import BY_CODE
-from fleet.meters import MeterTable
 from fleet.policy import DEFAULT_POLICY, Policy
 from storage.database import Database, Transaction
 from storage.named_sql import load_queries
@@ -38,24 +37,9 @@ from storage.named_sql import load_queries
 _SQL = load_queries("alerts")
 
 _ALL_CHECKS = frozenset(BY_CODE)
-#: Checks of which a meter's whole history is the whole truth.
-_READING_CHECKS = _ALL_CHECKS - DUE_CHECKS
-#: A history shows every silence that is over, too.
-_REFUTABLE = _READING_CHECKS | {"meter_silent"}
 
 #: Steps of a cycle at which a test may let it fail, in their order.
 STEPS = ("claimed", "evaluated", "states_written", "alarms_written", "work_removed")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Evaluated:
-    """What the checks said of the meters of a plan."""
-
-    readings: int
-    episodes: Episodes
-    state: NDArray[np.void]
-    #: Meter number -> the first reading of a history that was evaluated again, microseconds since 1970.
-    since_us: dict[int, int]
 
 
 def _nothing(_step: str) -> None:
@@ -143,17 +127,13 @@ class Engine:
         meters = self._cache.table(transaction, claimed.meter_keys)
         carried = load_states(transaction, meters.meter_key)
         todo = plan_cycle(transaction, claimed, meters.meter_key, carried)
-        evaluated = self._evaluate(transaction, todo, meters, carried)
+        done = evaluate_plan(transaction, todo, meters, self._policy, self._readings_per_block)
         self._failpoint("evaluated")
-        # First of all writing: where two engines meet, the later one finds out before it did more.
-        save_states(transaction, meters.meter_key, evaluated.state)
+        self._write_states(transaction, todo, claimed, done)
         self._failpoint("states_written")
-        arrived = dict(
-            zip(meters.meter_key.tolist(), evaluated.state["last_received_us"].tolist(), strict=True)
-        )
-        again = frozenset(todo.meter_keys[todo.again].tolist())
-        scope = Scope(again, _READING_CHECKS, history=True, refutable=_REFUTABLE, since_us=evaluated.since_us)
-        decided = decide(transaction, evaluated.episodes, _ALL_CHECKS, scope, now, arrived)
+        told = Told.concatenate(done.told)
+        decided = decide(transaction, told, _ALL_CHECKS, scope_of(todo, done), now)
+        save_kept(transaction, done.kept)
         self._failpoint("alarms_written")
         finish(transaction, claimed)
         self._failpoint("work_removed")
@@ -161,26 +141,21 @@ class Engine:
             claimed=len(claimed.ids),
             meters=len(meters),
             reevaluated=int(todo.again.sum()),
-            readings=evaluated.readings,
+            from_start=int(todo.from_start.sum()),
+            readings=done.readings,
             decided=decided,
         )
 
-    def _evaluate(
-        self, transaction: Transaction, todo: Plan, meters: MeterTable, carried: Carried
-    ) -> _Evaluated:
-        before = carried.state.copy()
-        before[todo.again] = initial_state(int(todo.again.sum()))
-        episodes: list[Episodes] = []
-        count = 0
-        since_us: dict[int, int] = {}
-        for part, readings in blocks(transaction, todo, self._readings_per_block):
-            result = evaluate(readings, meters.take(part), before[part], self._policy)
-            before[part] = result.state
-            episodes.append(result.episodes)
-            count += len(readings)
-            keys, first = np.unique(readings.meter_key, return_index=True)
-            since_us |= dict(zip(keys.tolist(), readings.device_time_us[first].tolist(), strict=True))
-        return _Evaluated(count, Episodes.concatenate(episodes), before, since_us)
+    def _write_states(self, transaction: Transaction, todo: Plan, claimed: Claim, done: Evaluated) -> None:
+        """Write what is carried, and what is kept of what was carried.
+
+        First of all writing: where two engines meet, the later one finds out before it did more.
+        """
+        copy_carried(transaction, todo.meter_keys, done.rung)
+        save_states(transaction, todo.meter_keys, done.state)
+        late = todo.meter_keys[todo.again]
+        since_us = claimed.since_us[np.searchsorted(claimed.meter_keys, late)]
+        drop_from(transaction, late, since_us)
 
     def _clock_blocks(self) -> Iterator[tuple[str, NDArray[np.int32]]]:
         with self._database.transaction() as transaction:
@@ -198,4 +173,5 @@ class Engine:
             meters = self._cache.table(transaction, meter_keys)
             episodes = due_now(transaction, meters, timezone, now, self._policy)
             scope = Scope(frozenset(meters.meter_key.tolist()), DUE_CHECKS)
-            return decide(transaction, episodes, DUE_CHECKS, scope, now)
+            told = Told(episodes, Arrivals.unknown(len(episodes)))
+            return decide(transaction, told, DUE_CHECKS, scope, now)
