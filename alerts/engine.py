@@ -10,7 +10,8 @@ repeating the clock's run; it saves work, and nothing depends on it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -42,6 +43,14 @@ _ALL_CHECKS = frozenset(BY_CODE)
 STEPS = ("claimed", "evaluated", "states_written", "alarms_written", "work_removed")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ClockBlock:
+    """Some meters of one time zone."""
+
+    timezone: str
+    meter_keys: NDArray[np.int32]
+
+
 def _nothing(_step: str) -> None:
     return
 
@@ -56,7 +65,7 @@ class Engine:
         policy: Policy = DEFAULT_POLICY,
         rows_per_cycle: int = 32,
         readings_per_block: int = 500_000,
-        meters_per_clock_block: int = 20_000,
+        meters_per_clock_block: int = 5_000,
         failpoint: Callable[[str], None] = _nothing,
     ) -> None:
         """Make an engine.
@@ -101,9 +110,32 @@ class Engine:
         Gives what changed; nothing where another engine is at it. Raises as `run_once` does.
         """
         total = Decided()
-        for timezone, meter_keys in self._clock_blocks():
-            total += self._clock_block(meter_keys, timezone, now)
+        for block in self.clock_blocks():
+            total += self.run_clock_block(block, now)
         return total
+
+    def clock_blocks(self) -> list[ClockBlock]:
+        """List what the clock has to look at, in blocks of which each is one transaction."""
+        with self._database.transaction() as transaction:
+            zones = transaction.rows(_SQL["meters_by_timezone"])
+        size = self._meters_per_clock_block
+        return [
+            ClockBlock(zone["timezone"], np.array(zone["meter_keys"][start : start + size], dtype=np.int32))
+            for zone in zones
+            for start in range(0, len(zone["meter_keys"]), size)
+        ]
+
+    def run_clock_block(self, block: ClockBlock, now: datetime) -> Decided:
+        """Look at one block; so that new readings need not wait for the whole fleet."""
+        with self._database.transaction(repeatable_read=True) as transaction:
+            row = transaction.row(_SQL["clock_lock"])
+            if row is None or not row["taken"]:
+                return Decided()
+            meters = self._cache.table(transaction, block.meter_keys)
+            episodes = due_now(transaction, meters, block.timezone, now, self._policy)
+            scope = Scope(frozenset(meters.meter_key.tolist()), DUE_CHECKS)
+            told = Told(episodes, Arrivals.unknown(len(episodes)))
+            return decide(transaction, told, DUE_CHECKS, scope, now)
 
     def plan(self, today: date, now: datetime, timezone: str | None = None) -> Planned:
         """Write the obligations of the periods running today, and their tasks."""
@@ -156,22 +188,3 @@ class Engine:
         late = todo.meter_keys[todo.again]
         since_us = claimed.since_us[np.searchsorted(claimed.meter_keys, late)]
         drop_from(transaction, late, since_us)
-
-    def _clock_blocks(self) -> Iterator[tuple[str, NDArray[np.int32]]]:
-        with self._database.transaction() as transaction:
-            zones = transaction.rows(_SQL["meters_by_timezone"])
-        for zone in zones:
-            keys = np.array(zone["meter_keys"], dtype=np.int32)
-            for start in range(0, len(keys), self._meters_per_clock_block):
-                yield zone["timezone"], keys[start : start + self._meters_per_clock_block]
-
-    def _clock_block(self, meter_keys: NDArray[np.int32], timezone: str, now: datetime) -> Decided:
-        with self._database.transaction(repeatable_read=True) as transaction:
-            row = transaction.row(_SQL["clock_lock"])
-            if row is None or not row["taken"]:
-                return Decided()
-            meters = self._cache.table(transaction, meter_keys)
-            episodes = due_now(transaction, meters, timezone, now, self._policy)
-            scope = Scope(frozenset(meters.meter_key.tolist()), DUE_CHECKS)
-            told = Told(episodes, Arrivals.unknown(len(episodes)))
-            return decide(transaction, told, DUE_CHECKS, scope, now)

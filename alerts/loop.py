@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -35,8 +35,11 @@ class Runs(Protocol):
     def run_once(self, now: datetime) -> EngineCycle:
         """Do the oldest work there is."""
 
-    def run_clock(self, now: datetime) -> Decided:
-        """Look at what only the clock can tell."""
+    def clock_blocks(self) -> Sequence[Any]:
+        """List what the clock has to look at."""
+
+    def run_clock_block(self, block: Any, now: datetime) -> Decided:
+        """Look at one block of what only the clock can tell."""
 
     def plan_everywhere(self, now: datetime) -> Planned:
         """Write obligations and their tasks."""
@@ -95,6 +98,8 @@ class Loop:
         self._next_clock: datetime | None = None
         self._next_heartbeat: datetime | None = None
         self._planned: Any = None
+        #: What is left of the clock's present run.
+        self._blocks: list[Any] = []
 
     def run(self, stop: threading.Event, clock: Callable[[], datetime]) -> None:
         """Step until told to stop; the database may come and go meanwhile."""
@@ -130,12 +135,16 @@ class Loop:
             self.figures.add_cycle(cycle)
         if self._next_clock is None or now >= self._next_clock:
             self._plan_if_due(now)
-            self.figures.add_decided(self._engine.run_clock(now))
+            self._blocks = list(self._engine.clock_blocks())
             self._next_clock = now + timedelta(seconds=self._rhythm.clock_every_s)
+        if self._blocks:
+            # One at a time: new readings do not wait until the clock has looked at the whole fleet.
+            self.figures.add_decided(self._engine.run_clock_block(self._blocks[-1], now))
+            self._blocks.pop()
         if self._next_heartbeat is None or now >= self._next_heartbeat:
             self._beat(now, self._started_at)
             self._next_heartbeat = now + timedelta(seconds=self._rhythm.heartbeat_every_s)
-        return cycle.claimed > 0
+        return cycle.claimed > 0 or bool(self._blocks)
 
     def _plan_if_due(self, now: datetime) -> None:
         """Plan on each new day of any company, and when the registry changed."""

@@ -30,6 +30,8 @@ class Fleet:
     """Meters by number, and the moment at which their readings begin."""
 
     database: Database
+    #: One that has seen every meter, as one that runs for a while has.
+    engine: Engine
     meter_keys: NDArray[np.int32]
     start: datetime
 
@@ -77,14 +79,14 @@ def build_fleet(database: Database, count: int, start: datetime) -> Fleet:
     with database.transaction() as transaction:
         upsert_meters(
             transaction,
-            [hotel_meter("bench", f"meter{number:06d}", interval_s=60) for number in range(count)],
+            [hotel_meter("bench", f"meter{number:06d}", interval_s=3600) for number in range(count)],
         )
         rows = transaction.rows("SELECT meter_key FROM meter ORDER BY meter_key")
-    fleet = Fleet(database, np.array([row["meter_key"] for row in rows], dtype=np.int32), start)
+    engine = Engine(database)
+    fleet = Fleet(database, engine, np.array([row["meter_key"] for row in rows], dtype=np.int32), start)
     before = start - timedelta(minutes=1)
     for part in np.array_split(np.arange(count), max(count // 5000, 1)):
         fleet.commit(fleet.readings(part, 0, np.full(len(part), to_us(before))), before)
-    engine = Engine(database, rows_per_cycle=4)
     while engine.run_once(before).claimed:
         pass
     return fleet

@@ -55,7 +55,7 @@ def drain(fleet: Fleet, per_s: int, seconds: int, first_turn: int, late_share: f
             late = np.random.default_rng([second, part]).random(len(meters)) < late_share
             fleet.commit(fleet.readings(meters, turn, times - late * _LATE_US, calm=False), fleet.start)
             at += len(meters)
-    return _time(Engine(fleet.database), fleet.start + timedelta(seconds=seconds))
+    return _time(fleet.engine, fleet.start + timedelta(seconds=seconds))
 
 
 def _time(engine: Engine, now: datetime) -> Drained:
@@ -138,7 +138,8 @@ def _run_engine(url: str, pipe: Connection) -> None:
     engine = _Timed(Engine(database))
     stop = threading.Event()
     loop = Loop(engine, database)  # type: ignore[arg-type] # what is not timed is handed through
-    loop.step(datetime.now(UTC))
+    while loop.step(datetime.now(UTC)):
+        pass  # the registry is read and planned once
     running = threading.Thread(target=loop.run, args=(stop, lambda: datetime.now(UTC)))
     running.start()
     pipe.send("ready")
