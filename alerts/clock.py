@@ -13,8 +13,7 @@ from alerts.gaps import open_gaps
 from alerts.path_health import alive
 from analytics.episodes import Episodes
 from analytics.pipeline import CLOCK_CHECKS, evaluate_clock, silence_horizon_us
-from fleet.meters import MeterTable
-from fleet.policy import Policy
+from fleet.meter_table import MeterTable
 from fleet.readings import ABSENT
 from fleet.times import to_us
 from storage.database import Transaction
@@ -27,16 +26,14 @@ _SQL = load_queries("alerts")
 DUE_CHECKS = CLOCK_CHECKS | {"meter_silent", "data_gap"}
 
 
-def due_now(
-    transaction: Transaction, meters: MeterTable, timezone: str, now: datetime, policy: Policy
-) -> Episodes:
+def due_now(transaction: Transaction, meters: MeterTable, timezone: str, now: datetime) -> Episodes:
     """Run the clock's checks on some meters of one time zone; gives all that is true at `now`."""
     state = load_states(transaction, meters.meter_key).state
     horizon_us = _horizon_us(transaction, state, now)
     offset = now.astimezone(ZoneInfo(timezone)).utcoffset()
     offset_s = np.full(len(meters), int(offset.total_seconds()) if offset else 0, dtype=np.int64)
-    by_clock = evaluate_clock(meters, state, to_us(now), horizon_us, offset_s, policy)
-    return Episodes.concatenate([by_clock, open_gaps(transaction, meters, now, policy)])
+    by_clock = evaluate_clock(meters, state, to_us(now), horizon_us, offset_s)
+    return Episodes.concatenate([by_clock, open_gaps(transaction, meters, now)])
 
 
 def _horizon_us(transaction: Transaction, state: NDArray[np.void], now: datetime) -> NDArray[np.int64]:

@@ -29,9 +29,12 @@ from alerts.inspections.store import Planned, plan
 from alerts.loop import Loop, Rhythm
 from alerts.meter_cache import MeterCache
 from alerts.pieces import Told
+from alerts.rollups.upkeep import Upkeep, Upkept
+from alerts.rollups.work import leave_rollup_work
 from alerts.work import Claim, EngineCycle, Plan, claim, finish, plan_cycle
 from fleet.checks import BY_CODE
-from fleet.policy import DEFAULT_POLICY, Policy
+from fleet.policies import DEFAULT_POLICIES, Policies
+from fleet.readings import ReadingBatch
 from storage.database import Database, Transaction
 from storage.named_sql import load_queries
 
@@ -62,7 +65,7 @@ class Engine:
         self,
         database: Database,
         *,
-        policy: Policy = DEFAULT_POLICY,
+        policies: Policies = DEFAULT_POLICIES,
         rows_per_cycle: int = 32,
         readings_per_block: int = 500_000,
         meters_per_clock_block: int = 5_000,
@@ -74,8 +77,8 @@ class Engine:
         ----------
         database
             A migrated database.
-        policy
-            Limits that neither a meter nor its model states.
+        policies
+            Limits that the registry does not state.
         rows_per_cycle
             How much work one transaction takes at most; a row is what ingest committed at once.
         readings_per_block, meters_per_clock_block
@@ -84,12 +87,12 @@ class Engine:
             Called with each of `STEPS`; a test raises there.
         """
         self._database = database
-        self._policy = policy
         self._rows_per_cycle = rows_per_cycle
         self._readings_per_block = readings_per_block
         self._meters_per_clock_block = meters_per_clock_block
         self._failpoint = failpoint
-        self._cache = MeterCache(policy)
+        self._cache = MeterCache(policies)
+        self._upkeep = Upkeep(database, policies=policies)
 
     def run_once(self, now: datetime) -> EngineCycle:
         """Do the oldest work there is, in one transaction.
@@ -132,10 +135,14 @@ class Engine:
             if row is None or not row["taken"]:
                 return Decided()
             meters = self._cache.table(transaction, block.meter_keys)
-            episodes = due_now(transaction, meters, block.timezone, now, self._policy)
+            episodes = due_now(transaction, meters, block.timezone, now)
             scope = Scope(frozenset(meters.meter_key.tolist()), DUE_CHECKS)
             told = Told(episodes, Arrivals.unknown(len(episodes)))
             return decide(transaction, told, DUE_CHECKS, scope, now)
+
+    def run_rollups(self) -> Upkept:
+        """Bring the oldest touched roll-ups up to date, in one transaction. Raises as `run_once` does."""
+        return self._upkeep.run_once()
 
     def plan(self, today: date, now: datetime, timezone: str | None = None) -> Planned:
         """Write the obligations of the periods running today, and their tasks."""
@@ -159,7 +166,11 @@ class Engine:
         meters = self._cache.table(transaction, claimed.meter_keys)
         carried = load_states(transaction, meters.meter_key)
         todo = plan_cycle(transaction, claimed, meters.meter_key, carried)
-        done = evaluate_plan(transaction, todo, meters, self._policy, self._readings_per_block)
+
+        def roll_up(readings: ReadingBatch) -> None:
+            leave_rollup_work(transaction, readings, claimed.meter_keys, claimed.since_us, now)
+
+        done = evaluate_plan(transaction, todo, meters, self._readings_per_block, roll_up)
         self._failpoint("evaluated")
         self._write_states(transaction, todo, claimed, done)
         self._failpoint("states_written")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,9 +16,8 @@ from alerts.pieces import Told, evaluate_again, tell, with_untouched
 from alerts.work import Plan, blocks
 from analytics.pipeline import evaluate
 from fleet.checks import BY_CODE
-from fleet.meters import MeterTable
-from fleet.policy import Policy
-from fleet.readings import ABSENT
+from fleet.meter_table import MeterTable
+from fleet.readings import ABSENT, ReadingBatch
 from storage.database import Transaction
 
 #: Checks of which readings evaluated again are the whole truth.
@@ -43,22 +43,27 @@ class Evaluated:
 
 
 def evaluate_plan(
-    transaction: Transaction, plan: Plan, meters: MeterTable, policy: Policy, most_readings: int
+    transaction: Transaction,
+    plan: Plan,
+    meters: MeterTable,
+    most_readings: int,
+    each: Callable[[ReadingBatch], None],
 ) -> Evaluated:
-    """Run the checks on a plan's readings, block by block."""
+    """Run the checks on a plan's readings, block by block; `each` is handed every block, too."""
     done = Evaluated(plan.state.copy())
     for part, readings in blocks(transaction, plan, most_readings):
         again, state = bool(plan.again[part[0]]), plan.state[part]
         if again:
-            told, done.state[part], kept = evaluate_again(readings, meters.take(part), state, policy)
+            told, done.state[part], kept = evaluate_again(readings, meters.take(part), state)
             done.kept += kept
             keys, first = np.unique(readings.meter_key, return_index=True)
             times = readings.device_time_us[first].tolist()
             done.first_us |= dict(zip(keys.tolist(), times, strict=True))
         else:
-            result = evaluate(readings, meters.take(part), state, policy)
+            result = evaluate(readings, meters.take(part), state)
             told = with_untouched(tell(readings, result), meters.take(part), result.state)
             done.state[part] = result.state
+        each(readings)
         done.told.append(told)
         done.readings += len(readings)
     done.rung = border_rung(plan.meter_keys, plan.after_us, done.state["last_time_us"])

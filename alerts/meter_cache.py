@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fleet.meters import MeterTable
-from fleet.policy import Policy
+from fleet.meter_table import MeterTable
+from fleet.policies import Policies
 from storage.database import Transaction
 from storage.named_sql import load_queries
 from storage.registry import load_meters
@@ -17,9 +17,9 @@ _SQL = load_queries("alerts")
 class MeterCache:
     """Limits of the meters asked for so far, each as of the registry's last change of it."""
 
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self._table = MeterTable.build([], [], policy)
+    def __init__(self, policies: Policies) -> None:
+        self._policies = policies
+        self._table = MeterTable.build([], [], policies)
         self._updated_us = np.empty(0, dtype=np.int64)
 
     def table(self, transaction: Transaction, meter_keys: NDArray[np.int32]) -> MeterTable:
@@ -45,14 +45,8 @@ class MeterCache:
         self, transaction: Transaction, keys: NDArray[np.int32], updated_us: NDArray[np.int64]
     ) -> None:
         loaded = load_meters(transaction, keys.tolist())
-        new = MeterTable.build([m.meter for m in loaded], [m.meter_key for m in loaded], self._policy)
+        new = MeterTable.build([m.meter for m in loaded], [m.meter_key for m in loaded], self._policies)
         kept = ~np.isin(self._table.meter_key, keys)
-        joined = _join(self._table.take(kept), new)
-        order = np.argsort(joined.meter_key, kind="stable")
-        self._table = joined.take(order)
+        order = np.argsort(np.concatenate([self._table.meter_key[kept], new.meter_key]), kind="stable")
+        self._table = self._table.take(kept).joined(new)
         self._updated_us = np.concatenate([self._updated_us[kept], updated_us])[order]
-
-
-def _join(one: MeterTable, other: MeterTable) -> MeterTable:
-    names = MeterTable.__dataclass_fields__
-    return MeterTable(**{n: np.concatenate([getattr(one, n), getattr(other, n)]) for n in names})

@@ -22,8 +22,7 @@ from analytics.episodes import ONGOING_US, Episodes
 from analytics.pipeline import Evaluation, evaluate
 from analytics.state import TRACKED
 from fleet.checks import BY_CODE
-from fleet.meters import MeterTable
-from fleet.policy import Policy
+from fleet.meter_table import MeterTable
 from fleet.readings import ABSENT, ReadingBatch
 
 _SENSORS = re.compile(r"(glitch|reversed)_.*")
@@ -76,7 +75,7 @@ def with_untouched(told: Told, meters: MeterTable, state: NDArray[np.void]) -> T
 
 
 def evaluate_again(
-    readings: ReadingBatch, meters: MeterTable, state: NDArray[np.void], policy: Policy
+    readings: ReadingBatch, meters: MeterTable, state: NDArray[np.void]
 ) -> tuple[Told, NDArray[np.void], list[Kept]]:
     """Evaluate readings from earlier states, in pieces that end at the borders worth keeping.
 
@@ -93,7 +92,7 @@ def evaluate_again(
         keys, first = np.unique(part.meter_key, return_index=True)
         rows = meters.rows_of(keys)
         kept.append(_passed(keys, state[rows], part.device_time_us[first], seen[rows]))
-        result = evaluate(part, meters, state, policy)
+        result = evaluate(part, meters, state)
         told.append(tell(part, result))
         state = result.state
         seen[rows] = True

@@ -147,11 +147,13 @@ SELECT instance, started_at, beat_at, figures FROM service_heartbeat WHERE servi
 
 -- gaps_open --
 -- Lists meters with holes in their sequence that are older than a limit.
-SELECT meter_key, min(found_at) AS found_at,
-    least(sum(seq_to::numeric - seq_from + 1), 9007199254740992)::bigint AS missing
-FROM sequence_gap
-WHERE meter_key = ANY(%(meter_keys)s) AND found_at <= %(now)s - %(open_after_s)s * interval '1 second'
-GROUP BY meter_key ORDER BY meter_key
+SELECT gap.meter_key, min(gap.found_at) AS found_at,
+    least(sum(gap.seq_to::numeric - gap.seq_from + 1), 9007199254740992)::bigint AS missing
+FROM sequence_gap AS gap
+JOIN unnest(%(meter_keys)s::integer[], %(open_after_s)s::bigint[])
+    AS wanted (meter_key, open_after_s) ON wanted.meter_key = gap.meter_key
+WHERE gap.found_at <= %(now)s - wanted.open_after_s * interval '1 second'
+GROUP BY gap.meter_key ORDER BY gap.meter_key
 
 -- readings_count --
 -- Counts the readings that each meter has strictly between two moments.

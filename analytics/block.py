@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Self
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analytics.episodes import Episodes
-from analytics.segments import Mask, Segments
+from analytics.segments import Mask, Segments, Tailed
 from analytics.tracking import Decisions, Tracker
+from fleet.checks import BY_CODE
 from fleet.flags import Flag
-from fleet.meters import MeterTable
+from fleet.meter_table import Limit, MeterTable
 from fleet.policy import Policy
 from fleet.readings import ReadingBatch
 
@@ -22,6 +24,8 @@ US_PER_DAY = 86_400_000_000
 
 Flags = NDArray[np.uint8]
 Floats = NDArray[np.float64]
+
+Shared = TypeVar("Shared")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +66,19 @@ class Verdict:
     state: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A check, or several that are decided together, as the pipeline runs it."""
+
+    #: Codes of which it flags every reading.
+    codes: tuple[str, ...]
+    run: Callable[[Block], Verdict]
+    #: Fields of the state that it carries from one run to the next, as (name, dtype).
+    carries: tuple[tuple[str, str], ...] = ()
+    #: Fields of the state that hold an open episode.
+    tracks: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Block:
     """n readings of m meters, sorted by meter and time, every meter with at least one."""
@@ -70,7 +87,6 @@ class Block:
     meters: MeterTable
     #: Shape (m,), what was carried.
     state: NDArray[np.void]
-    policy: Policy
     seg: Segments
     #: Frames that a transport fault blanked; no check but `dropout_frame` uses them.
     dropout: Mask
@@ -79,6 +95,7 @@ class Block:
     std_volume_m3: Floats
     #: Shape (m,): longer without a frame is silence.
     silent_limit_us: NDArray[np.int64]
+    _shared: dict[Callable[[Block], Any], Any] = field(default_factory=dict)
 
     @property
     def time_us(self) -> NDArray[np.int64]:
@@ -88,10 +105,27 @@ class Block:
     def __len__(self) -> int:
         return len(self.seg)
 
+    def limit(self, of: Callable[[Policy], float]) -> Limit:
+        """Look something up in the policies: one number, or shape (m,) where they differ."""
+        return self.meters.limit(of)
+
+    def once(self, look: Callable[[Block], Shared]) -> Shared:
+        """Give what several checks look at alike; worked out for the first that asks."""
+        if look not in self._shared:
+            self._shared[look] = look(self)
+        shared: Shared = self._shared[look]
+        return shared
+
     def flags(self, present: Mask, *, decidable: Mask | bool = True) -> Flags:
         """Begin a check's flags: GOOD, UNKNOWN where it cannot decide, MISSING where nothing is reported."""
         out = np.where(decidable, np.uint8(Flag.GOOD), np.uint8(Flag.UNKNOWN))
         out = np.where(present, out, np.uint8(Flag.MISSING))
+        out[self.dropout] = Flag.UNKNOWN
+        return out
+
+    def nothing_reported(self) -> Flags:
+        """Give the flags of a check that finds nothing to look at in the whole block."""
+        out = np.full(len(self), Flag.MISSING, dtype=np.uint8)
         out[self.dropout] = Flag.UNKNOWN
         return out
 
@@ -112,13 +146,29 @@ class Block:
         decisions: Decisions,
         tracker: Tracker,
         limit: Floats | float,
+        *,
+        limit_name: str | None = None,
         name: str | None = None,
         applies: Mask | None = None,
     ) -> None:
         """Turn decisions into episodes of the verdict, under the state's field `name` (or the code).
 
-        `applies` has shape (m,): where it is false the check has nothing to hold against the meter
-        any more, and what was open ends with the meter's first reading here.
+        Parameters
+        ----------
+        verdict
+            Where to put them.
+        decisions, tracker
+            What was decided, and how that becomes episodes.
+        limit
+            What the values are held against: shape (m,), or the same for all.
+        limit_name
+            The limit that a company or a meter could have set, for `MeterTable.origin_of`.
+        name
+            Field of the state; None for the check's code.
+        applies
+            Shape (m,): where it is false the check has nothing to hold against the meter any more,
+            and what was open ends with the meter's first reading here.
+
         """
         name = name or tracker.code
         carried = self.state[name]
@@ -127,15 +177,43 @@ class Block:
             ended, carried = tracker.end(carried, ~applies, self.meters.meter_key, began_us)
             verdict.episodes.append(ended)
         episodes, after = tracker.track(decisions, carried, self.meters.meter_key, limit)
-        verdict.episodes.append(episodes)
+        verdict.episodes.append(self._stamped(episodes, limit_name))
         verdict.state[name] = after
 
     def decisions(self, flag: Flags, value: Floats, onset_us: NDArray[np.int64] | None = None) -> Decisions:
         """Pair every reading with its flag and value."""
         return Decisions(seg=self.seg, time_us=self.time_us, flag=flag, value=value, onset_us=onset_us)
 
+    def revise(
+        self,
+        verdict: Verdict,
+        code: str,
+        tailed: Tailed,
+        waited: Mask,
+        of: tuple[NDArray[np.int64], NDArray[np.int64], Flags],
+    ) -> None:
+        """Add to a verdict what is now decided of carried samples that waited.
 
-def silent_limit_us(meters: MeterTable, policy: Policy) -> NDArray[np.int64]:
+        `of` are the time, the sequence number and the flag of each sample of `tailed`.
+        """
+        at = np.flatnonzero(tailed.is_tail & waited)
+        if len(at) == 0:
+            return
+        number = np.full(len(at), BY_CODE[code].number, dtype=np.uint8)
+        key = self.meters.meter_key[tailed.seg.row[at]]
+        time_us, seq, flag = of
+        verdict.revised.append(Revisions(key, time_us[at], seq[at], number, flag[at]))
+
+    def _stamped(self, episodes: Episodes, limit_name: str | None) -> Episodes:
+        """Note where the limit of each episode comes from."""
+        if limit_name is None or len(episodes) == 0:
+            return episodes
+        origin = self.meters.origin_of(limit_name)[self.meters.rows_of(episodes.meter_key)]
+        return replace(episodes, origin=origin)
+
+
+def silent_limit_us(meters: MeterTable) -> NDArray[np.int64]:
     """Work out each meter's silence limit, shape (m,), from its interval and the policy's floor."""
-    limit_s = np.maximum(policy.silent_after_intervals * meters.interval_s, policy.silent_after_at_least_s)
-    return np.asarray(limit_s * US_PER_S, dtype=np.int64)
+    intervals = meters.limit(lambda p: p.silent_after_intervals)
+    floor_s = meters.limit(lambda p: p.silent_after_at_least_s)
+    return np.asarray(np.maximum(intervals * meters.interval_s, floor_s) * US_PER_S, dtype=np.int64)

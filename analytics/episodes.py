@@ -8,6 +8,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from fleet.policies import Origin
+
 #: `ended_us` of an episode that has not ended.
 ONGOING_US = int(np.iinfo(np.int64).max)
 
@@ -21,6 +23,7 @@ _DTYPES: dict[str, Any] = {
     "readings": np.int64,
     "value": np.float64,
     "limit": np.float64,
+    "origin": np.uint8,
 }
 
 
@@ -44,10 +47,16 @@ class Episodes:
     #: The worst value so far, and the limit it is held against; unit by `CheckSpec.unit`.
     value: NDArray[np.float64]
     limit: NDArray[np.float64]
+    #: Where the limit comes from, as `fleet.policies.Origin`.
+    origin: NDArray[np.uint8]
 
     @classmethod
     def build(cls, **columns: Any) -> Self:
-        """Make episodes from all columns; scalars are stretched to the longest."""
+        """Make episodes from all columns; scalars are stretched to the longest.
+
+        Without `origin` their limits are nobody's.
+        """
+        columns = {"origin": Origin.NONE} | columns
         arrays = np.broadcast_arrays(*(np.asarray(columns[name]) for name in _DTYPES))
         return cls(**{n: np.atleast_1d(a).astype(_DTYPES[n]) for n, a in zip(_DTYPES, arrays, strict=True)})
 

@@ -11,8 +11,7 @@ from analytics.block import Floats
 from analytics.episodes import Episodes
 from analytics.pipeline import UTC_OFFSET_S, Evaluation, evaluate, evaluate_clock, in_order, initial_state
 from analytics.segments import Mask
-from fleet.meters import MeterTable
-from fleet.policy import DEFAULT_POLICY, Policy
+from fleet.meter_table import MeterTable
 from fleet.readings import ReadingBatch
 
 
@@ -20,7 +19,6 @@ def evaluate_history(
     readings: ReadingBatch,
     meters: MeterTable,
     now_us: int | None = None,
-    policy: Policy = DEFAULT_POLICY,
     utc_offset_s: NDArray[np.int64] | int = UTC_OFFSET_S,
 ) -> Evaluation:
     """Run every check over a whole history, those that depend on the time as of `now_us`.
@@ -33,8 +31,6 @@ def evaluate_history(
         Shape (m,).
     now_us
         Microseconds since 1970 UTC; None for the newest device time of the readings.
-    policy
-        Limits that no meter states.
     utc_offset_s
         Local time less UTC, for the registry's dates.
 
@@ -44,12 +40,12 @@ def evaluate_history(
     overlapping ones of one meter, check and part joined, sorted by meter and start.
 
     """
-    done = evaluate(readings, meters, initial_state(len(meters)), policy)
+    done = evaluate(readings, meters, initial_state(len(meters)))
     if now_us is None:
         if len(readings) == 0:
             return done
         now_us = int(readings.device_time_us.max())
-    by_clock = evaluate_clock(meters, done.state, now_us, now_us, utc_offset_s, policy)
+    by_clock = evaluate_clock(meters, done.state, now_us, now_us, utc_offset_s)
     return replace(done, episodes=joined(Episodes.concatenate([done.episodes, by_clock])))
 
 

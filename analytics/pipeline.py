@@ -8,21 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.balance import check_balance
-from analytics.battery import battery_overdue, check_battery
+from analytics.battery.overdue import battery_overdue
 from analytics.block import Block, Flags, Revisions, Verdict, silent_limit_us
+from analytics.checks import CHECKS, READING_CHECKS
+from analytics.data.dropout import blanked_in_use, dropout, registers
+from analytics.data.silence import silence_horizon_us, silent_now
 from analytics.episodes import Episodes
-from analytics.flow import check_over_range, check_under_range
-from analytics.flow_mean import check_sustained
-from analytics.frames import blanked_in_use, check_dropout, check_temperature, dropout, registers
-from analytics.oil import carry_oil_account, oil_service
-from analytics.register import Registers, check_idle, check_series, check_stalled
+from analytics.oil import oil_service
 from analytics.segments import Segments
-from analytics.silence import check_silence, silence_horizon_us, silent_now
 from analytics.state import STATE_DTYPE, STATE_LAYOUT, initial_state
 from fleet.flags import Flag, worst
-from fleet.meters import MeterTable
-from fleet.policy import DEFAULT_POLICY, Policy
+from fleet.meter_table import MeterTable
 from fleet.readings import ReadingBatch
 
 __all__ = [
@@ -39,22 +35,6 @@ __all__ = [
 
 #: Decided by `evaluate_clock` alone; `meter_silent` is decided by both.
 CLOCK_CHECKS = frozenset({"battery_overdue", "oil_due_soon", "oil_overdue"})
-
-#: Checks that flag readings.
-READING_CHECKS = (
-    "dropout_frame",
-    "sensor_glitch",
-    "flow_over_range",
-    "flow_over_range_sustained",
-    "flow_under_range",
-    "register_reversed",
-    "register_stalled",
-    "idle_or_stuck",
-    "balance_low",
-    "balance_exhausted",
-    "battery_low",
-    "meter_silent",
-)
 
 #: China's one time zone.
 UTC_OFFSET_S = 8 * 3600
@@ -82,7 +62,6 @@ def evaluate(
     readings: ReadingBatch,
     meters: MeterTable,
     state: NDArray[np.void],
-    policy: Policy = DEFAULT_POLICY,
 ) -> Evaluation:
     """Run every check on new readings. Cutting a history anywhere gives the same findings.
 
@@ -96,8 +75,6 @@ def evaluate(
     state
         Shape (m,), `STATE_DTYPE`, aligned with `meters`; `initial_state` where nothing was carried.
         It is not changed.
-    policy
-        Limits that no meter states.
 
     """
     after = state.copy()
@@ -107,7 +84,7 @@ def evaluate(
     rows = meters.rows_of(readings.meter_key)
     for part in _parts(rows):
         touched = np.unique(rows[part])
-        verdict = _judge(_block(readings.take(part), meters.take(touched), state[touched], policy))
+        verdict = _judge(_block(readings.take(part), meters.take(touched), state[touched]))
         for code in READING_CHECKS:
             flags[code][part] = verdict.flags[code]
         for name, values in verdict.state.items():
@@ -128,7 +105,6 @@ def evaluate_clock(
     now_us: int,
     horizon_us: NDArray[np.int64] | int,
     utc_offset_s: NDArray[np.int64] | int = UTC_OFFSET_S,
-    policy: Policy = DEFAULT_POLICY,
 ) -> Episodes:
     """Find everything that the passing of time alone brings about: the whole present truth.
 
@@ -145,8 +121,6 @@ def evaluate_clock(
         Shape (m,) or one number: device time up to which data must have come; see `silence_horizon_us`.
     utc_offset_s
         Shape (m,) or one number: local time of the company less UTC, for the registry's dates.
-    policy
-        Limits that no meter states.
 
     """
     offset = np.broadcast_to(np.asarray(utc_offset_s, dtype=np.int64), len(meters))
@@ -154,9 +128,9 @@ def evaluate_clock(
     return in_order(
         Episodes.concatenate(
             [
-                silent_now(meters, state, horizon, policy),
-                battery_overdue(meters, now_us, offset, policy),
-                oil_service(meters, state, now_us, offset, policy),
+                silent_now(meters, state, horizon),
+                battery_overdue(meters, now_us, offset),
+                oil_service(meters, state, now_us, offset),
             ]
         )
     )
@@ -179,7 +153,7 @@ def _parts(rows: NDArray[np.intp]) -> Iterator[slice]:
         start = stop
 
 
-def _block(readings: ReadingBatch, meters: MeterTable, state: NDArray[np.void], policy: Policy) -> Block:
+def _block(readings: ReadingBatch, meters: MeterTable, state: NDArray[np.void]) -> Block:
     seg = Segments.of(meters.rows_of(readings.meter_key))
     blank = blanked_in_use(readings, seg, state, dropout(readings))
     volume_m3, std_volume_m3 = registers(readings, blank, meters.register_step_m3[seg.row])
@@ -187,34 +161,18 @@ def _block(readings: ReadingBatch, meters: MeterTable, state: NDArray[np.void], 
         readings=readings,
         meters=meters,
         state=state,
-        policy=policy,
         seg=seg,
         dropout=blank,
         volume_m3=volume_m3,
         std_volume_m3=std_volume_m3,
-        silent_limit_us=silent_limit_us(meters, policy),
+        silent_limit_us=silent_limit_us(meters),
     )
 
 
 def _judge(block: Block) -> Verdict:
-    series = Registers.of(block)
-    moved = series.moved
-    verdicts = [
-        check_dropout(block),
-        check_temperature(block),
-        check_series(block, series),
-        check_over_range(block),
-        check_sustained(block, series.volume),
-        check_under_range(block),
-        check_stalled(block, series.disturbed),
-        check_idle(block, moved),
-        check_balance(block),
-        check_battery(block),
-        carry_oil_account(block, series.volume),
-        check_silence(block),
-    ]
     whole = Verdict()
-    for verdict in verdicts:
+    for check in CHECKS:
+        verdict = check.run(block)
         for code, flags in verdict.flags.items():
             whole.flags[code] = _join(whole.flags.get(code), flags, block)
         whole.episodes += verdict.episodes

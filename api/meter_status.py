@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from analytics.frames import dropout
+from analytics.data.dropout import dropout
 from api.flow_chart import silent_after_s
 from fleet.readings import ReadingBatch
 

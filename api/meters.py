@@ -14,7 +14,8 @@ from pydantic import BaseModel, Field
 from api.paging import After, Limit, Page, decode_cursor, paged, text
 from api.problems import PROBLEMS, ProblemError
 from api.service import SQL, ServiceOf
-from fleet.meters import Meter, rated_range_m3h
+from fleet.limits import rated_range_m3h
+from fleet.meters import Meter
 from fleet.wire import ID_PATTERN
 from storage.database import Row, Transaction
 from storage.registry import meter_from_row

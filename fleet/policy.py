@@ -5,6 +5,7 @@ None of the numbers below is a quoted rule; each is a default that a company may
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -72,6 +73,8 @@ class Policy:
     silent_after_at_least_s: int = 900
     #: Numbered readings that have not come for this long, although they were asked for, are a finding.
     gap_open_after_s: int = 1800
+    #: A reading may be that much ahead of its arrival; clocks differ.
+    clock_ahead_s: float = 60.0
     #: A single temperature that far from both its neighbours is a glitch, K.
     glitch_temperature_k: float = 20.0
     #: Share of the oil's interval, by calendar or volume, at which service is due soon.
@@ -82,6 +85,19 @@ class Policy:
     implausible_std_ratio: float = 100.0
     #: A battery overdue by more than this many days is FAIL, before that SUSPECT.
     battery_overdue_fail_days: float = 90.0
+    #: Oil of meters with bearings is due after that time, or that volume; NaN for no limit.
+    oil_interval_days: float = math.nan
+    oil_interval_m3: float = math.nan
+    #: A prepaid customer may go so far below 0 before the valve closes (overdraft, emergency credit);
+    #: in the balance's unit.
+    overdraft: float = 0.0
+    #: A prepaid balance that does not change for so long (some are settled once a day) while the
+    #: register moves by so many steps, and by so much at least, is frozen.
+    balance_frozen_for_s: int = 2 * 86400
+    balance_frozen_steps: float = 10.0
+    balance_frozen_at_least_m3: float = 2.0
+    #: What a cubic metre costs where the balance is money, NaN where nobody says.
+    price_per_m3: float = math.nan
     interval_s: int = 3600
     register_digits: int = 8
     register_step_m3: float = 1.0

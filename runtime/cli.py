@@ -138,11 +138,14 @@ def check(
     tz: Zone = None,
     out: Annotated[Path | None, typer.Option(help="Findings CSV; standard output without it.")] = None,
     now: Annotated[str | None, typer.Option(help="Judge due dates as of this time.")] = None,
+    rollups: Annotated[
+        Path | None, typer.Option(help="Also write volumes of hours, days and months, CSV.", dir_okay=False)
+    ] = None,
 ) -> None:
     """Run every check on a file, with no database and no broker."""
     from runtime.commands.check import check as run  # noqa: PLC0415
 
-    raise typer.Exit(run(readings, meters, file_map, tz, out, now))
+    raise typer.Exit(run(readings, meters, file_map, tz, out, now, rollups))
 
 
 if __name__ == "__main__":

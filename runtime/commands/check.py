@@ -18,7 +18,8 @@ import numpy as np
 
 from analytics.history import evaluate_history
 from analytics.pipeline import Evaluation
-from fleet.meters import Meter, MeterTable
+from fleet.meter_table import MeterTable
+from fleet.meters import Meter
 from fleet.readings import ReadingBatch
 from fleet.registry import read_registry
 from fleet.times import latest_day, to_datetime, to_us
@@ -27,6 +28,7 @@ from ingest.filemap import DEFAULT_TZ, FileError, check_tz
 from ingest.files import FileReadings, load_map, read_readings
 from runtime.exceptions import RuntimeFailure
 from runtime.findings import COLUMNS, Finding, findings_of
+from runtime.rollups import volumes_of, write_volumes
 
 _DONE, _FAILED, _WRONG_USAGE = 0, 1, 2
 #: More lines than this of one kind are counted, not printed.
@@ -34,7 +36,13 @@ _MOST_LINES = 20
 
 
 def check(
-    readings: Path, meters: Path, file_map: Path | None, tz: str | None, out: Path | None, now: str | None
+    readings: Path,
+    meters: Path,
+    file_map: Path | None,
+    tz: str | None,
+    out: Path | None,
+    now: str | None,
+    rollups: Path | None = None,
 ) -> int:
     """Write what the checks find in a file of readings as CSV; gives the exit code.
 
@@ -53,6 +61,8 @@ def check(
     now
         RFC 3339: as of when batteries, oil and silence are judged; None for the newest reading.
         Rows later than this and than the present are refused.
+    rollups
+        Where to write the volumes of hours, days and months as CSV; None for nowhere.
     """
     try:
         if tz is not None:
@@ -72,12 +82,15 @@ def check(
         offset_s = _offset_s(known, now_us, zone)
         result = evaluate_history(known.readings, known.table, now_us, utc_offset_s=offset_s)
         found = findings_of(result.episodes, known.ids)
+        periods = _write_rollups(known, zone, rollups) if rollups else None
         _write(found, out)
     except (RuntimeFailure, FileError) as error:
         return _fail(str(error), _FAILED)
     except OSError as error:
-        return _fail(f"cannot write {out or 'standard output'}: {error.strerror or error}", _FAILED)
+        return _fail(f"cannot write {error.filename or 'the findings'}: {error.strerror or error}", _FAILED)
     _summarise(source, known, result, found)
+    if periods is not None:
+        _say(f"{periods} volume(s) of hours, days and months written to {rollups}")
     return _DONE
 
 
@@ -184,6 +197,12 @@ def _write(found: list[Finding], out: Path | None) -> None:
         writer.writerow(COLUMNS)
         writer.writerows(finding.row() for finding in found)
         sink.flush()
+
+
+def _write_rollups(known: _Known, zone: ZoneInfo, path: Path) -> int:
+    volumes = volumes_of(known.readings, known.table, known.ids, zone)
+    with path.open("w", encoding="utf-8", newline="") as sink:
+        return write_volumes(volumes, zone, sink)
 
 
 def _summarise(source: FileReadings, known: _Known, result: Evaluation, found: list[Finding]) -> None:

@@ -15,7 +15,9 @@ from analytics.history import newest
 from analytics.pipeline import READING_CHECKS, STATE_DTYPE, evaluate, evaluate_clock, initial_state
 from fleet.checks import BY_CODE
 from fleet.flags import Flag, worst
-from fleet.meters import Meter, MeterTable
+from fleet.meter_table import MeterTable
+from fleet.meters import Meter
+from fleet.policies import Policies
 from fleet.policy import Policy
 from fleet.readings import ReadingBatch
 
@@ -74,7 +76,7 @@ METERS = [
         interval_s=1800,
     ),
 ]
-TABLE = MeterTable.build(METERS, keys=[3, 7, 9], policy=POLICY)
+TABLE = MeterTable.build(METERS, keys=[3, 7, 9], policies=Policies(POLICY))
 NAN = float("nan")
 
 #: What one reading does, drawn from few values so that runs, ties and edges are common.
@@ -165,7 +167,7 @@ def _stream(pieces: list[ReadingBatch], forget: str | None = None):
     flags: dict[tuple, int] = {}
     runs = []
     for piece in pieces:
-        done = evaluate(piece, TABLE, state, POLICY)
+        done = evaluate(piece, TABLE, state)
         state = done.state.copy()
         if forget:
             state[forget] = initial_state(len(TABLE))[forget]
@@ -287,8 +289,8 @@ def test_a_fleet_larger_than_a_block_is_one_fleet():
     many = ReadingBatch.concatenate(
         [replace(b, meter_key=np.full(len(b), key, np.int32)) for key, b in enumerate(histories)]
     )
-    table = MeterTable.build([METERS[0]] * 60, policy=POLICY)
-    done = evaluate(many, table, initial_state(60), POLICY)
+    table = MeterTable.build([METERS[0]] * 60, policies=Policies(POLICY))
+    done = evaluate(many, table, initial_state(60))
     size = len(histories[0])
     for code in READING_CHECKS:
         np.testing.assert_array_equal(

@@ -12,6 +12,7 @@ from fleet.times import to_us
 from storage.database import Database
 
 HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
 
 
 def _two_meters_of_which_one_falls_silent(story, make_meter, now):

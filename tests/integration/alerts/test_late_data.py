@@ -20,7 +20,7 @@ from alerts.ladder import RUNGS_H
 from alerts.meter_cache import MeterCache
 from analytics.pipeline import evaluate, initial_state
 from fleet.checks import Severity
-from fleet.policy import DEFAULT_POLICY
+from fleet.policies import DEFAULT_POLICIES, Policies
 from fleet.readings import ReadingBatch
 from fleet.times import to_us
 from storage.readings import READING_COLUMN_LIST, decode_readings
@@ -29,6 +29,7 @@ from tests.property.test_streaming import HISTORY, METERS, POLICY, START_US, col
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 NUMBERS = count()
+POLICIES = Policies(POLICY)
 
 #: One alarm stands for several sensors, and shows the figures of one of them.
 SEVERAL_SENSORS = {"battery_low", "sensor_glitch", "register_reversed"}
@@ -112,10 +113,10 @@ def _register_two(story):
 def test_late_readings_end_in_what_one_pass_in_order_says(history, lateness, batches, story, now):
     late, whole = _register_two(story)
     readings = _readings(history, to_us(now - 60 * 24 * HOUR))
-    engines = [Engine(story.database, policy=POLICY, rows_per_cycle=rows) for rows in (2, 5)]
+    engines = [Engine(story.database, policies=POLICIES, rows_per_cycle=rows) for rows in (2, 5)]
     _feed(story, engines, late, readings, lateness, batches, now)
     story.arrive_batch(replace(readings, meter_key=np.full(len(readings), whole, np.int32)), now)
-    _drain(Engine(story.database, policy=POLICY), now + 24 * HOUR)
+    _drain(Engine(story.database, policies=POLICIES), now + 24 * HOUR)
     assert _state(story, late) == _state(story, whole)
     _assert_equal(story, _alarms(story, late), _alarms(story, whole))
 
@@ -171,7 +172,7 @@ def _state_at(transaction, key, through):
         "AND device_time <= %(through)s ORDER BY device_time, seq) TO STDOUT (FORMAT binary)",
         {"through": through},
     )
-    meters = MeterCache(DEFAULT_POLICY).table(transaction, keys)
+    meters = MeterCache(DEFAULT_POLICIES).table(transaction, keys)
     done = evaluate(decode_readings(copied), meters, initial_state(1))
     return keys, np.zeros(1, dtype=np.int16), done.state
 
@@ -207,7 +208,7 @@ def test_without_the_guard_the_property_fails(story, now, monkeypatch):
         return newest_before(transaction, meter_keys, np.full(len(meter_keys), 1 << 52))
 
     monkeypatch.setattr(work, "newest_before", newest)
-    engines = [Engine(story.database, policy=POLICY)]
+    engines = [Engine(story.database, policies=POLICIES)]
     _feed(story, engines, late, readings, [0, 0, 0, 40] + [0] * 8, [(1, 0)], now)
     story.arrive_batch(replace(readings, meter_key=np.full(len(readings), whole, np.int32)), now)
     _drain(engines[0], now + 24 * HOUR)

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from analytics.frames import dropout
+from analytics.data.dropout import dropout
 from fleet.readings import ReadingBatch
 
 PAGES = ("/", "/tasks", "/obligations", "/meters", "/meters/M1", "/alarms/1")

@@ -8,8 +8,7 @@ from alerts.arrivals import arrivals
 from alerts.pieces import evaluate_again
 from analytics.episodes import ONGOING_US
 from analytics.pipeline import evaluate, initial_state
-from fleet.meters import MeterTable
-from fleet.policy import DEFAULT_POLICY
+from fleet.meter_table import MeterTable
 from fleet.readings import ABSENT, ReadingBatch
 
 MINUTE_US = 60_000_000
@@ -34,7 +33,7 @@ def _readings(flows=FLOWS):
 
 
 def _table(make_meter):
-    return MeterTable.build([make_meter("a"), make_meter("b")], keys=[5, 9], policy=DEFAULT_POLICY)
+    return MeterTable.build([make_meter("a"), make_meter("b")], keys=[5, 9])
 
 
 def test_beginning_worst_flag_and_end_each_have_their_reading(make_meter):
@@ -64,7 +63,7 @@ def test_in_pieces_it_is_the_same(make_meter):
     readings.device_time_us[:] *= 60
     table = _table(make_meter)
     whole = evaluate(readings, table, initial_state(2))
-    told, state, kept = evaluate_again(readings, table, initial_state(2), DEFAULT_POLICY)
+    told, state, kept = evaluate_again(readings, table, initial_state(2))
     assert state.tobytes() == whole.state.tobytes()
     assert len(kept) >= 4
     expected = arrivals(readings, whole)
@@ -91,6 +90,6 @@ def test_what_no_reading_touched_since_is_still_told(make_meter):
     later = ReadingBatch.build(
         meter_key=[5, 9], device_time_us=[MINUTE_US] * 2, received_us=[300, 301], battery_v=[3.6] * 2
     )
-    told, _, _ = evaluate_again(later, table, before, DEFAULT_POLICY)
+    told, _, _ = evaluate_again(later, table, before)
     assert (told.episodes.meter_key.tolist(), told.episodes.ended_us.tolist()) == ([5], [ONGOING_US])
     assert (told.episodes.started_us.tolist(), told.episodes.value.tolist()) == ([0], [170.0])

@@ -12,7 +12,9 @@ import pytest
 from analytics.episodes import ONGOING_US
 from analytics.pipeline import Evaluation, evaluate, initial_state
 from fleet.checks import BY_NUMBER
-from fleet.meters import Meter, MeterTable
+from fleet.meter_table import MeterTable
+from fleet.meters import Meter
+from fleet.policies import Policies
 from fleet.policy import DEFAULT_POLICY, Policy
 from fleet.readings import ReadingBatch
 
@@ -95,7 +97,7 @@ def judge() -> Callable[..., Case]:
         batch = ReadingBatch.build(
             n, meter_key=np.zeros(n), device_time_us=time_us, seq=np.arange(n), received_us=time_us, **columns
         )
-        table = MeterTable.build([make_meter(**(meter or {}))], policy=policy)
-        return Case(evaluate(batch, table, initial_state(1), policy), table)
+        table = MeterTable.build([make_meter(**(meter or {}))], policies=Policies(policy))
+        return Case(evaluate(batch, table, initial_state(1)), table)
 
     return run

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from fleet.meters import MeterTable
+from fleet.meter_table import MeterTable
 from fleet.policy import Policy
 from fleet.readings import ReadingBatch
 

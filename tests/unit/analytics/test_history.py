@@ -6,7 +6,7 @@ from analytics.episodes import ONGOING_US, Episodes
 from analytics.history import evaluate_history, joined, newest
 from analytics.pipeline import evaluate, initial_state
 from fleet.checks import BY_NUMBER
-from fleet.meters import MeterTable
+from fleet.meter_table import MeterTable
 from fleet.readings import ReadingBatch
 
 HOUR_US = 3_600_000_000

@@ -4,8 +4,7 @@ import numpy as np
 
 from analytics.episodes import ONGOING_US
 from analytics.pipeline import evaluate, evaluate_clock, initial_state, silence_horizon_us
-from fleet.meters import MeterTable
-from fleet.policy import DEFAULT_POLICY
+from fleet.meter_table import MeterTable
 from fleet.readings import ReadingBatch
 
 HOUR_US = 3_600_000_000
@@ -38,7 +37,7 @@ def _fleet(meter, last_h: list[float], received_h: list[float]):
         received_us=[int(received_h[n] * HOUR_US) for n in heard],
         flow_m3h=[1.0] * len(heard),
     )
-    return table, evaluate(batch, table, state, DEFAULT_POLICY).state
+    return table, evaluate(batch, table, state).state
 
 
 def _silent(table, state, now_h: float):

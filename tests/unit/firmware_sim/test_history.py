@@ -9,7 +9,7 @@ import pytest
 from firmware_sim.faults import Fault, InjectedFault
 from firmware_sim.meter import Telemetry, boot_of, generate
 from firmware_sim.population import Population, build_population
-from fleet.meters import MeterTable
+from fleet.meter_table import MeterTable
 from fleet.readings import ReadingBatch
 from fleet.wire import VALVES
 

@@ -10,7 +10,7 @@ from analytics.pipeline import evaluate, evaluate_clock, initial_state
 from firmware_sim.meter import generate
 from firmware_sim.population import Population, build_population
 from fleet.checks import BY_NUMBER
-from fleet.meters import MeterTable
+from fleet.meter_table import MeterTable
 
 END = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
 

@@ -10,7 +10,9 @@ import pytest
 
 from fleet.checks import BY_CODE, BY_NUMBER, CATALOGUE
 from fleet.flags import PRECEDENCE, Flag, worst
-from fleet.meters import Meter, MeterTable, Technology, day_number, rated_range_m3h
+from fleet.limits import day_number, rated_range_m3h
+from fleet.meter_table import MeterTable
+from fleet.meters import Meter, Technology
 from fleet.ratings import QMAX_M3H, ROTARY_QMIN_M3H
 from fleet.readings import ABSENT, ReadingBatch
 from fleet.wire import STATUS_CODES, Topic, parse_topic, status_bits, status_codes, topic

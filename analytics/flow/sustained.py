@@ -7,14 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.block import US_PER_H, US_PER_S, Block, Floats, Verdict
-from analytics.flow import grade
-from analytics.frames import revisions
-from analytics.register_series import Limits, Series
+from analytics.block import US_PER_H, US_PER_S, Block, Check, Floats, Verdict
+from analytics.flow.over_range import grade
+from analytics.register.reversal import Registers
+from analytics.register.series import Limits, Series
 from analytics.segments import Mask, Segments
 from analytics.tracking import Decisions, Tracker
-from fleet.checks import BY_CODE
 from fleet.flags import Flag
+from fleet.meter_table import each
+from fleet.policy import Policy
 
 _CODE = "flow_over_range_sustained"
 
@@ -61,7 +62,7 @@ class _Anchors:
     broken_since: Mask
 
 
-def check_sustained(block: Block, volume: Series) -> Verdict:
+def check_sustained(block: Block) -> Verdict:
     """Flag the register's mean SUSPECT above Qmax, FAIL above `overload_ratio` Qmax.
 
     An anchor is the first steady sample of the working register in each window of `mean_window_s`,
@@ -73,6 +74,7 @@ def check_sustained(block: Block, volume: Series) -> Verdict:
     the window, the others are UNKNOWN; onset: the anchor that opens the first such window; end:
     the anchor that opens the first good one. Value: the mean, m³/h.
     """
+    volume = block.once(Registers.of).volume
     anchors = _anchors(block, volume)
     flag, mean = _judge(block, anchors)
     own = ~volume.tailed.is_tail
@@ -86,13 +88,11 @@ def check_sustained(block: Block, volume: Series) -> Verdict:
         seg=anchors.seg, time_us=anchors.time_us, flag=flag, value=mean, onset_us=anchors.before_us
     )
     tracker = Tracker(code=_CODE, ends_at_onset=True)
-    block.track(verdict, entries, tracker, qmax, applies=~np.isnan(qmax))
+    block.track(verdict, entries, tracker, qmax, limit_name="qmax_m3h", applies=~np.isnan(qmax))
     late = np.full(len(own), Flag.UNKNOWN, dtype=np.uint8)
     late[anchors.at] = flag
     decided = volume.tailed.is_tail & volume.doubted
-    verdict.revised.append(
-        revisions(block, volume.tailed, decided, volume.time_us, volume.seq, late, BY_CODE[_CODE].number)
-    )
+    block.revise(verdict, _CODE, volume.tailed, decided, (volume.time_us, volume.seq, late))
     verdict.state |= {
         "anchor_us": anchors.seg.closing(anchors.time_us, block.state["anchor_us"]),
         "anchor": anchors.seg.closing(anchors.volume_m3, block.state["anchor"]),
@@ -103,25 +103,29 @@ def check_sustained(block: Block, volume: Series) -> Verdict:
 
 def _judge(block: Block, anchors: _Anchors) -> tuple[NDArray[np.uint8], Floats]:
     """Give each anchor its flag, and the mean flow of the window that it closes."""
-    policy, row = block.policy, anchors.seg.row
+    row = anchors.seg.row
     elapsed_us = np.asarray(anchors.time_us - anchors.before_us, dtype=np.int64)
     rise = anchors.volume_m3 - anchors.before_m3
-    limits = Limits.of(block, row, policy.implausible_ratio)
+    limits = Limits.of(block, row, block.limit(lambda p: p.implausible_ratio))
     rise += np.where(limits.rolled(anchors.before_m3, anchors.volume_m3, elapsed_us), limits.top_m3, 0.0)
     qmax, step = block.meters.qmax_m3h[row], block.meters.register_step_m3[row]
     judged = ~np.isnan(rise) & ~np.isnan(qmax) & ~anchors.broken & (rise >= -step)
-    judged &= 2 * elapsed_us >= policy.mean_window_s * US_PER_S
+    judged &= 2 * elapsed_us >= each(block.limit(_window_us), row)
     mean = np.where(judged, (rise - step) * US_PER_H, 0.0) / np.maximum(elapsed_us, 1)
     flag = np.where(judged, np.uint8(Flag.GOOD), np.uint8(Flag.UNKNOWN))
-    grade(flag, mean, qmax, policy.overload_ratio, judged)
+    grade(flag, mean, qmax, each(block.limit(lambda p: p.overload_ratio), row), judged)
     return flag, mean
 
 
+def _window_us(policy: Policy) -> int:
+    return policy.mean_window_s * US_PER_S
+
+
 def _anchors(block: Block, series: Series) -> _Anchors:
-    state, window_us = block.state, block.policy.mean_window_s * US_PER_S
+    state, window_us = block.state, block.limit(_window_us)
     samples = _Samples.of(series)
     usable = np.flatnonzero(samples.usable)
-    window = series.time_us[samples.at[usable]] // window_us
+    window = series.time_us[samples.at[usable]] // each(window_us, samples.seg.row[usable])
     # Every usable sample since the last anchor lies in that anchor's window.
     opened = np.where(np.isnan(state["anchor"]), np.int64(-(2**62)), state["anchor_us"] // window_us)
     chosen = usable[window != samples.seg.take(usable).previous(window, opened)]
@@ -151,3 +155,12 @@ def _breaks(samples: _Samples, carried: Mask) -> tuple[NDArray[np.int64], NDArra
     row = samples.seg.row[firsts]
     start[row] = count[firsts] - samples.breaks[firsts] - carried[row]
     return count, start
+
+
+CHECK = Check(
+    codes=(_CODE,),
+    run=check_sustained,
+    # The last anchor of the register mean; whether the register leapt or fell since.
+    carries=(("anchor_us", "i8"), ("anchor", "f8"), ("anchor_broken", "?")),
+    tracks=(_CODE,),
+)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from analytics.block import US_PER_H, US_PER_S, Block, Flags, Floats
 from analytics.segments import Mask, Segments, Tailed
 from fleet.flags import Flag
+from fleet.meter_table import Limit, each
 
 #: m³/h; stands in for Qmax where none is known, so that no rise is implausible.
 _NO_LIMIT_M3H = 1e12
@@ -32,21 +33,21 @@ class Limits:
     #: m³ per microsecond above which a rise is believed only if the next sample does not take it back.
     doubtful: Floats
     top_m3: Floats
-    exchange_gap_us: float
+    exchange_gap_us: Limit
 
     @classmethod
-    def of(cls, block: Block, row: NDArray[np.intp], times_qmax: float) -> Limits:
+    def of(cls, block: Block, row: NDArray[np.intp], times_qmax: Limit) -> Limits:
         """Look up the limits of the samples' meters."""
-        qmax, policy = block.meters.qmax_m3h, block.policy
+        qmax = block.meters.qmax_m3h
         fastest = np.where(np.isnan(qmax), _NO_LIMIT_M3H, times_qmax * qmax) / US_PER_H
         # A register at standard conditions runs faster by as much as its limit is higher.
-        doubtful = fastest * policy.overload_ratio / policy.implausible_ratio
+        doubtful = fastest * block.limit(lambda p: p.overload_ratio / p.implausible_ratio)
         return cls(
             tolerance_m3=block.meters.register_step_m3[row],
             fastest=fastest[row],
             doubtful=doubtful[row],
             top_m3=block.meters.register_top_m3[row],
-            exchange_gap_us=block.policy.exchange_gap_s * US_PER_S,
+            exchange_gap_us=each(block.limit(lambda p: p.exchange_gap_s * US_PER_S), row),
         )
 
     def rolled(self, before: Floats, value: Floats, elapsed_us: NDArray[np.int64]) -> Mask:
@@ -89,7 +90,7 @@ class Series:
     state: dict[str, NDArray[Any]]
 
 
-def analyse(block: Block, name: str, values: Floats, spoken: Mask, times_qmax: float) -> Series:
+def analyse(block: Block, name: str, values: Floats, spoken: Mask, times_qmax: Limit) -> Series:
     """Follow one register.
 
     With p, v, n the previous, this and the next sample, and a tolerance of one register step:
@@ -116,7 +117,7 @@ def analyse(block: Block, name: str, values: Floats, spoken: Mask, times_qmax: f
         A faster rise than this many Qmax is no gas.
 
     """
-    old = {field: block.state[f"{name}_{field}"] for field in _FIELDS}
+    old = {field: block.state[f"{name}_{field}"] for field, _ in FIELDS}
     rows = block.samples(~np.isnan(values), old["tail_us"])
     present = spoken & ~np.isnan(values)
     tailed = Tailed.of(block.seg.take(rows), ~np.isnan(old["tail"]))
@@ -172,7 +173,20 @@ def analyse(block: Block, name: str, values: Floats, spoken: Mask, times_qmax: f
     )
 
 
-_FIELDS = ("tail_us", "tail_seq", "tail", "before_us", "before", "after_spike", "spoken", "steady")
+#: What is carried of each register, under its name.
+FIELDS = (
+    # The last sample, which may still wait for the next one to be judged, and the one before it.
+    ("tail_us", "i8"),
+    ("tail_seq", "i8"),
+    ("tail", "f8"),
+    ("before_us", "i8"),
+    ("before", "f8"),
+    # Whether the sample before the last was a spike, and whether the last one is spoken of.
+    ("after_spike", "?"),
+    ("spoken", "?"),
+    # The last sample that neither fell nor leapt.
+    ("steady", "f8"),
+)
 
 
 def _moves(

@@ -1,33 +1,13 @@
-"""Is the flow within the meter's rated range? Snapshots and register means are separate findings.
-
-A snapshot is never integrated: on an on/off burner the sum of snapshots was two and a half times
-what the register moved. Volume and mean flow come from the register alone.
-"""
+"""Flow that stays below the meter's rated range, where it measures badly."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from analytics.block import US_PER_S, Block, Flags, Floats, Verdict
-from analytics.segments import Mask
+from analytics.block import US_PER_S, Block, Check, Verdict
 from analytics.tracking import Decisions, Tracker
 from fleet.flags import Flag
-
-
-def check_over_range(block: Block) -> Verdict:
-    """Flag a snapshot above Qmax SUSPECT, above `overload_ratio` Qmax FAIL; value: m³/h.
-
-    UNKNOWN where the meter's Qmax is not known.
-    """
-    flow = block.readings.flow_m3h
-    qmax = block.meters.qmax_m3h[block.seg.row]
-    flags = block.flags(~np.isnan(flow), decidable=~np.isnan(qmax))
-    grade(flags, flow, qmax, block.policy.overload_ratio, ~block.dropout)
-    verdict = Verdict(flags={"flow_over_range": flags})
-    limit = block.meters.qmax_m3h
-    tracker = Tracker(code="flow_over_range")
-    block.track(verdict, block.decisions(flags, flow), tracker, limit, applies=~np.isnan(limit))
-    return verdict
+from fleet.meter_table import each
 
 
 def check_under_range(block: Block) -> Verdict:
@@ -47,14 +27,15 @@ def check_under_range(block: Block) -> Verdict:
     elapsed_us = time_us - seg.previous(time_us, state["under_last_us"])
     goes_on = under & seg.previous(under, state["under"]) & (elapsed_us <= block.silent_limit_us[seg.row])
     since_us = seg.latest(time_us, ~goes_on, state["under_since_us"])
-    found = goes_on & (time_us - since_us >= block.policy.under_range_for_s * US_PER_S)
+    for_us = each(block.limit(lambda p: p.under_range_for_s * US_PER_S), seg.row)
+    found = goes_on & (time_us - since_us >= for_us)
 
     flags[rows[found]] = Flag.SUSPECT
     verdict = Verdict(flags={"flow_under_range": flags})
     entries = Decisions(seg=seg, time_us=time_us, flag=flags[rows], value=flow, onset_us=since_us)
     tracker = Tracker(code="flow_under_range", worse=np.fmin)
     limit = block.meters.qmin_m3h
-    block.track(verdict, entries, tracker, limit, applies=~np.isnan(limit))
+    block.track(verdict, entries, tracker, limit, limit_name="qmin_m3h", applies=~np.isnan(limit))
     verdict.state |= {
         "under_last_us": seg.closing(time_us, state["under_last_us"]),
         "under": seg.closing(under, state["under"]),
@@ -63,11 +44,10 @@ def check_under_range(block: Block) -> Verdict:
     return verdict
 
 
-_ABOVE = 1 + 1e-9
-
-
-def grade(flags: Flags, value: Floats, qmax: Floats, overload_ratio: float, where: Mask) -> None:
-    """Set SUSPECT above Qmax and FAIL above `overload_ratio` Qmax, in place."""
-    # What is left of Qmax after a subtraction of large registers is not above it.
-    flags[where & (value > qmax * _ABOVE)] = Flag.SUSPECT
-    flags[where & (value > overload_ratio * qmax)] = Flag.FAIL
+CHECK = Check(
+    codes=("flow_under_range",),
+    run=check_under_range,
+    # The last snapshot, whether it was under range, and since when.
+    carries=(("under_last_us", "i8"), ("under", "?"), ("under_since_us", "i8")),
+    tracks=("flow_under_range",),
+)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.block import US_PER_S, Block, Verdict, silent_limit_us
+from analytics.block import US_PER_S, Block, Check, Verdict, silent_limit_us
 from analytics.episodes import ONGOING_US, Episodes
 from fleet.checks import BY_CODE
 from fleet.flags import Flag
-from fleet.meters import MeterTable
-from fleet.policy import Policy
+from fleet.meter_table import MeterTable
 from fleet.readings import ABSENT
 
 _SILENT = BY_CODE["meter_silent"].number
@@ -48,14 +47,12 @@ def check_silence(block: Block) -> Verdict:
     )
 
 
-def silent_now(
-    meters: MeterTable, state: NDArray[np.void], horizon_us: NDArray[np.int64], policy: Policy
-) -> Episodes:
+def silent_now(meters: MeterTable, state: NDArray[np.void], horizon_us: NDArray[np.int64]) -> Episodes:
     """Find meters that are silent up to a horizon: the time up to which their data must have come.
 
     A meter that was never heard is skipped: it was not put to work yet.
     """
-    last_us, limit_us = state["last_time_us"], silent_limit_us(meters, policy)
+    last_us, limit_us = state["last_time_us"], silent_limit_us(meters)
     rows = np.flatnonzero((last_us != ABSENT) & (horizon_us - last_us > limit_us))
     ends = np.full(len(rows), ONGOING_US)
     return _episodes(meters.meter_key[rows], last_us[rows], limit_us[rows], ends, horizon_us[rows])
@@ -117,3 +114,16 @@ def _episodes(
         value=(until_us - last_us) / US_PER_S,
         limit=limit_us / US_PER_S,
     )
+
+
+CHECK = Check(
+    codes=("meter_silent",),
+    run=check_silence,
+    carries=(
+        # The last frame of any kind.
+        ("last_time_us", "i8"),
+        ("last_received_us", "i8"),
+        # Longer than this without a frame is silence; 0 before the first frame.
+        ("silent_limit_us", "i8"),
+    ),
+)

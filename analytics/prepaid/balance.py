@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analytics.block import Block, Verdict
+from analytics.block import Block, Check, Verdict
 from analytics.tracking import Tracker
 from fleet.flags import Flag
 
@@ -29,5 +29,14 @@ def check_balance(block: Block) -> Verdict:
     for code, limit in limits.items():
         entries = block.decisions(verdict.flags[code], balance)
         applies = block.meters.prepaid & ~np.isnan(limit)
-        block.track(verdict, entries, Tracker(code=code, worse=np.fmin), limit, applies=applies)
+        tracker = Tracker(code=code, worse=np.fmin)
+        limit_name = "low_balance" if code == "balance_low" else None
+        block.track(verdict, entries, tracker, limit, limit_name=limit_name, applies=applies)
     return verdict
+
+
+CHECK = Check(
+    codes=("balance_low", "balance_exhausted"),
+    run=check_balance,
+    tracks=("balance_low", "balance_exhausted"),
+)

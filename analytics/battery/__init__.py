@@ -1,0 +1,1 @@
+"""Whether a battery needs changing."""

@@ -1,0 +1,34 @@
+"""Every check that looks at readings, in the order in which they run."""
+
+from __future__ import annotations
+
+from analytics import oil
+from analytics.battery import voltage
+from analytics.block import Check
+from analytics.data import clock, dropout, silence, status, temperature
+from analytics.flow import over_range, sustained, under_range
+from analytics.prepaid import balance, frozen, valve_closed, without_balance
+from analytics.register import idle, reversal, stalled
+
+CHECKS: tuple[Check, ...] = (
+    dropout.CHECK,
+    temperature.CHECK,
+    reversal.CHECK,
+    over_range.CHECK,
+    sustained.CHECK,
+    under_range.CHECK,
+    stalled.CHECK,
+    idle.CHECK,
+    balance.CHECK,
+    valve_closed.CHECK,
+    without_balance.CHECK,
+    frozen.CHECK,
+    voltage.CHECK,
+    oil.CHECK,
+    silence.CHECK,
+    clock.CHECK,
+    status.CHECK,
+)
+
+#: Codes that flag readings, each once.
+READING_CHECKS: tuple[str, ...] = tuple(dict.fromkeys(code for check in CHECKS for code in check.codes))

@@ -1,0 +1,1 @@
+"""Whether the data themselves can be believed, and whether they come."""

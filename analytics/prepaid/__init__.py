@@ -1,0 +1,1 @@
+"""Balances of prepaid customers, and what the valve has to do with them."""

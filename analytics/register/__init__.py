@@ -1,0 +1,1 @@
+"""Whether the register runs as it should."""
