@@ -26,14 +26,14 @@ def main() -> None:
     """Run from the command line; what failed is said on standard error, with exit code 1."""
     given = _arguments()
     try:
-        figures = _measure(given.meters, given.seconds)
+        found = _measure(given.meters, given.seconds)
     except (RuntimeFailure, StorageError, OSError) as error:
         print(f"bench-engine: {error}", file=sys.stderr)
         sys.exit(1)
-    for name, value in figures.items():
+    for name, value in found.items():
         print(f"{name:28}{value:>14,.3f}")
     if given.report:
-        given.report.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
+        given.report.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
 
 
 def _measure(meters: int, seconds: int) -> dict[str, float]:
@@ -45,10 +45,11 @@ def _measure(meters: int, seconds: int) -> dict[str, float]:
         later = fleet.at(start + timedelta(minutes=5))
         runs.append(drain(later, _BUSY_PER_S, seconds, 1000, _LATE_SHARE))
         waited_s = latencies_s(fleet, _CALM_PER_S, 3 * seconds, 2000)
-    return _figures(meters, runs, waited_s)
+    return figures(meters, runs, waited_s)
 
 
-def _figures(meters: int, runs: list[Drained], waited_s: list[float]) -> dict[str, float]:
+def figures(meters: int, runs: list[Drained], waited_s: list[float]) -> dict[str, float]:
+    """Make of two drained backlogs and of the seconds that alarms waited what the report says."""
     in_order, late = runs
     return {
         "meters": meters,

@@ -8,6 +8,7 @@ from alerts.arrivals import arrivals
 from alerts.pieces import evaluate_again
 from analytics.episodes import ONGOING_US
 from analytics.pipeline import evaluate, initial_state
+from fleet.checks import BY_CODE
 from fleet.meter_table import MeterTable
 from fleet.readings import ABSENT, ReadingBatch
 
@@ -40,14 +41,9 @@ def test_beginning_worst_flag_and_end_each_have_their_reading(make_meter):
     readings = _readings()
     done = evaluate(readings, _table(make_meter), initial_state(2))
     when = arrivals(readings, done)
-    rows = zip(
-        done.episodes.meter_key.tolist(),
-        when.began_us,
-        when.failed_us,
-        when.ended_us,
-        when.newest_us,
-        strict=True,
-    )
+    columns = (done.episodes.meter_key, when.began_us, when.failed_us, when.ended_us, when.newest_us)
+    over_range = done.episodes.check == BY_CODE["flow_over_range"].number
+    rows = zip(*(column[over_range] for column in columns), strict=True)
     assert [tuple(map(int, row)) for row in rows] == [
         (5, 101, 103, 104, 109),
         (5, 106, ABSENT, 108, 109),
@@ -91,5 +87,7 @@ def test_what_no_reading_touched_since_is_still_told(make_meter):
         meter_key=[5, 9], device_time_us=[MINUTE_US] * 2, received_us=[300, 301], battery_v=[3.6] * 2
     )
     told, _, _ = evaluate_again(later, table, before)
-    assert (told.episodes.meter_key.tolist(), told.episodes.ended_us.tolist()) == ([5], [ONGOING_US])
-    assert (told.episodes.started_us.tolist(), told.episodes.value.tolist()) == ([0], [170.0])
+    [at] = np.flatnonzero(told.episodes.check == BY_CODE["flow_over_range"].number)
+    row = told.episodes.take(np.array([at]))
+    assert (row.meter_key.tolist(), row.ended_us.tolist()) == ([5], [ONGOING_US])
+    assert (row.started_us.tolist(), row.value.tolist()) == ([0], [170.0])

@@ -329,11 +329,11 @@ def test_a_check_without_a_value_is_the_same_the_second_time():
     assert reconcile(found, [alarm(ACTIVE, 10, value=nan, limit=nan)], DECIDED) == []
 
 
-def test_two_batteries_show_the_figures_of_the_worse_one():
+def test_two_parts_show_the_figures_of_the_worse_one():
     found = Episodes.concatenate(
         [
-            episode(10, check="battery_low", part=1, value=3.2),
-            episode(20, check="battery_low", part=2, value=3.0, flag=Flag.FAIL),
+            episode(10, part=1, value=3.2),
+            episode(20, part=2, value=3.0, flag=Flag.FAIL),
         ]
     )
     [change] = reconcile(found, [], DECIDED)
