@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from alerts.alarms.model import RANK
+from alerts.arrivals import Arrivals
 from analytics.episodes import ONGOING_US, Episodes
 from fleet.checks import BY_NUMBER, Severity
 from fleet.flags import Flag
@@ -24,6 +25,12 @@ class Found:
     value: float
     limit: float
     part: int
+    #: When the readings arrived that decided on beginning, worst flag and end, and the newest one;
+    #: ABSENT where this evaluation does not know.
+    began_arrived_us: int
+    failed_arrived_us: int
+    ended_arrived_us: int
+    newest_arrived_us: int
 
     @property
     def ongoing(self) -> bool:
@@ -31,9 +38,10 @@ class Found:
         return self.end_us == ONGOING_US
 
 
-def group_episodes(episodes: Episodes) -> dict[Key, list[Found]]:
+def group_episodes(episodes: Episodes, arrivals: Arrivals | None = None) -> dict[Key, list[Found]]:
     """Gather episodes by meter and check, in the order of their onsets, without overlap."""
     groups: dict[Key, list[Found]] = {}
+    when = arrivals or Arrivals.unknown(len(episodes))
     columns = (
         episodes.meter_key,
         episodes.check,
@@ -44,6 +52,10 @@ def group_episodes(episodes: Episodes) -> dict[Key, list[Found]]:
         episodes.value,
         episodes.limit,
         episodes.part,
+        when.began_us,
+        when.failed_us,
+        when.ended_us,
+        when.newest_us,
     )
     for meter, check, flag, start, end, *figures in zip(*(c.tolist() for c in columns), strict=True):
         spec = BY_NUMBER[check]
@@ -64,5 +76,12 @@ def _merge_overlapping(items: list[Found]) -> list[Found]:
             merged.append(item)
             continue
         worse = item if RANK[item.severity] < RANK[last.severity] else last
-        merged[-1] = replace(worse, start_us=last.start_us, end_us=max(last.end_us, item.end_us))
+        later = item if item.end_us > last.end_us else last
+        merged[-1] = replace(
+            worse,
+            start_us=last.start_us,
+            end_us=later.end_us,
+            began_arrived_us=last.began_arrived_us,
+            ended_arrived_us=later.ended_arrived_us,
+        )
     return merged

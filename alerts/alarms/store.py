@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from alerts.alarms.lifecycle import LIFECYCLE, Event, State
-from alerts.alarms.model import Alarm, Change, Fold, fold
+from alerts.alarms.model import Alarm, Change, Fold, Occurrence, fold
 from alerts.exceptions import StaleDecisionError
 from fleet.checks import Severity
 from fleet.times import to_datetime, to_us
@@ -25,11 +25,14 @@ ENGINE = "engine"
 _ALARM_TEMPLATE = (
     "(%(meter_key)s, %(check)s, %(severity)s, %(state)s, %(onset_at)s::timestamptz, "
     "%(ended_at)s::timestamptz, %(decided_at)s::timestamptz, %(occurrences)s, %(readings)s, "
-    "%(value)s::float8, %(limit)s::float8, %(part)s, %(alarm_id)s::bigint, %(expected)s::text)"
+    "%(value)s::float8, %(limit)s::float8, %(part)s, %(acknowledged_by)s::text, "
+    "%(acknowledged_at)s::timestamptz, %(alarm_id)s::bigint, %(expected)s::text)"
 )
 _JOURNAL_TEMPLATE = (
-    "(%(alarm_id)s, %(event)s, %(from_state)s, %(to_state)s, %(event_at)s, "
-    "%(arrived_at)s, %(decided_at)s, %(actor)s, %(note)s)"
+    "(%(alarm_id)s, %(event)s, %(from_state)s, %(state)s, %(event_at)s, %(arrived_at)s, %(decided_at)s, "
+    "%(actor)s, %(note)s, %(severity)s, %(onset_at)s, %(ended_at)s, %(occurrences)s, %(readings)s, "
+    "%(value)s, %(limit)s, %(part)s, %(acknowledged_by)s, %(acknowledged_at)s, %(correction)s, "
+    "%(late_until)s)"
 )
 
 
@@ -84,12 +87,9 @@ def load_alarms(transaction: Transaction, since_us: Mapping[int, int], checks: S
 
 
 def apply_changes(
-    transaction: Transaction,
-    changes: Sequence[Change],
-    decided_at: datetime,
-    arrived_us: Mapping[int, int] | None = None,
+    transaction: Transaction, changes: Sequence[Change], decided_at: datetime
 ) -> list[AppliedFold]:
-    """Write changes and their journal rows.
+    """Write changes, and for each a row of the journal: the alarm as it is after it.
 
     Parameters
     ----------
@@ -99,8 +99,6 @@ def apply_changes(
         What `reconcile` decided, in its order.
     decided_at
         The time of the decision.
-    arrived_us
-        Meter number -> when the newest reading behind the decision arrived, microseconds since 1970.
 
     Raises
     ------
@@ -115,7 +113,7 @@ def apply_changes(
     _update(transaction, old, decided_at)
     ids = _insert(transaction, new, decided_at)
     applied = [AppliedFold(_number_of(item.after, ids), item) for item in folds]
-    _write_journal(transaction, applied, decided_at, arrived_us or {})
+    _write_journal(transaction, applied, decided_at)
     return applied
 
 
@@ -135,8 +133,8 @@ def acknowledge(
     if transaction.row(_SQL["alarm_acknowledge"], guarded) is None:
         msg = f"alarm {alarm_id} is no longer {state}"
         raise StaleDecisionError(msg)
-    entry = _journal_row(alarm_id, Event.ACKNOWLEDGE, state, after, now)
-    _insert_journal(transaction, [{**entry, "decided_at": now, "actor": actor, "note": note}])
+    entry = {**guarded, "event": Event.ACKNOWLEDGE, "note": note}
+    transaction.execute(_SQL["journal_acknowledge"], entry)
     return Acknowledged(alarm_id, after)
 
 
@@ -149,12 +147,28 @@ def _alarm(row: Row) -> Alarm:
         state=State(row["state"]),
         onset_us=to_us(row["onset_at"]),
         first_onset_us=to_us(row["first_onset_at"]),
-        ended_us=None if row["ended_at"] is None else to_us(row["ended_at"]),
+        ended_us=_us(row["ended_at"]),
         occurrences=row["occurrences"],
         readings=row["readings"],
         value=_nan_if_null(row["value"]),
         limit=_nan_if_null(row["limit_value"]),
         part=row["part"],
+        acknowledged_by=row["acknowledged_by"],
+        acknowledged_us=_us(row["acknowledged_at"]),
+        previous=_previous(row),
+    )
+
+
+def _previous(row: Row) -> Occurrence | None:
+    if row["previous_onset_at"] is None:
+        return None
+    return Occurrence(
+        onset_us=to_us(row["previous_onset_at"]),
+        ended_us=to_us(row["previous_ended_at"]),
+        readings=row["previous_readings"],
+        value=_nan_if_null(row["previous_value"]),
+        limit=_nan_if_null(row["previous_limit"]),
+        part=row["previous_part"],
     )
 
 
@@ -186,57 +200,59 @@ def _number_of(alarm: Alarm, new_ids: Mapping[tuple[int, str], int]) -> int:
 def _alarm_row(item: Fold, decided_at: datetime) -> dict[str, Any]:
     alarm = item.after
     return {
+        **_image(alarm),
         "alarm_id": alarm.alarm_id,
         "expected": item.expected,
         "meter_key": alarm.meter_key,
         "check": alarm.check,
+        "decided_at": decided_at,
+    }
+
+
+def _image(alarm: Alarm) -> dict[str, Any]:
+    """Give what a journal row keeps of an alarm, too."""
+    return {
         "severity": alarm.severity,
         "state": alarm.state,
         "onset_at": to_datetime(alarm.onset_us),
-        "ended_at": None if alarm.ended_us is None else to_datetime(alarm.ended_us),
-        "decided_at": decided_at,
+        "ended_at": _time(alarm.ended_us),
         "occurrences": alarm.occurrences,
         "readings": alarm.readings,
         "value": _null_if_nan(alarm.value),
         "limit": _null_if_nan(alarm.limit),
         "part": alarm.part,
+        "acknowledged_by": alarm.acknowledged_by,
+        "acknowledged_at": _time(alarm.acknowledged_us),
     }
 
 
-def _write_journal(
-    transaction: Transaction,
-    applied: Sequence[AppliedFold],
-    decided_at: datetime,
-    arrived_us: Mapping[int, int],
-) -> None:
-    rows = []
-    for item in applied:
-        arrived = arrived_us.get(item.fold.after.meter_key)
-        for change in item.fold.changes:
-            if not change.journalled:
-                continue
-            event_at = to_datetime(change.event_us)
-            entry = _journal_row(item.alarm_id, change.event, change.before, change.after.state, event_at)
-            entry |= {"arrived_at": None if arrived is None else to_datetime(arrived)}
-            rows.append({**entry, "decided_at": decided_at, "actor": ENGINE, "note": change.note})
-    _insert_journal(transaction, rows)
-
-
-def _journal_row(
-    alarm_id: int, event: Event, before: State | None, after: State, event_at: datetime
-) -> dict[str, Any]:
-    return {
-        "alarm_id": alarm_id,
-        "event": event,
-        "from_state": before,
-        "to_state": after,
-        "event_at": event_at,
-        "arrived_at": None,
-    }
-
-
-def _insert_journal(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
+def _write_journal(transaction: Transaction, applied: Sequence[AppliedFold], decided_at: datetime) -> None:
+    rows = [
+        {
+            **_image(change.after),
+            "alarm_id": item.alarm_id,
+            "event": change.event,
+            "from_state": change.before,
+            "event_at": to_datetime(change.event_us),
+            "arrived_at": _time(change.arrived_us),
+            "decided_at": decided_at,
+            "actor": ENGINE,
+            "note": change.note,
+            "correction": change.correction,
+            "late_until": _time(change.late_until_us),
+        }
+        for item in applied
+        for change in item.fold.changes
+    ]
     transaction.execute_many(_SQL["journal_insert"], rows, _JOURNAL_TEMPLATE)
+
+
+def _time(time_us: int | None) -> datetime | None:
+    return None if time_us is None else to_datetime(time_us)
+
+
+def _us(when: datetime | None) -> int | None:
+    return None if when is None else to_us(when)
 
 
 def _nan_if_null(value: float | None) -> float:

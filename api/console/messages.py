@@ -8,8 +8,8 @@ from importlib import resources
 
 from jinja2.ext import babel_extract
 
+from alerts.alarms.case import CORRECTION, LAST_CORRECTED, LATE_UNTIL, ONSET_CORRECTED
 from alerts.alarms.lifecycle import Event, State
-from alerts.alarms.reconcile import CORRECTION, LATE_UNTIL, ONSET_CORRECTED
 from alerts.inspections.tasks import TaskState
 from api.console.alarm_pages import ACTOR
 from api.console.meter_pages import Span
@@ -48,7 +48,7 @@ CODES: dict[str, tuple[str, ...]] = {
 }
 
 #: What the engine writes into the journal.
-_NOTES = (CORRECTION, LATE_UNTIL, ONSET_CORRECTED)
+_NOTES = (CORRECTION, LATE_UNTIL, ONSET_CORRECTED, LAST_CORRECTED)
 
 _FUNCTIONS = ("_", "gettext", "ngettext")
 

@@ -172,6 +172,7 @@ def test_migrating_twice_applies_nothing_the_second_time(empty_database_url: str
         "0006_heartbeat_instance",
         "0007_import_conflicts",
         "0008_rollups",
+        "0009_time",
     ]
     assert is_migrated(database)
     assert migrate(database) == []
@@ -188,7 +189,12 @@ def test_a_heartbeat_of_before_there_were_instances_is_kept_without_a_name(
         migrate(database)
     with database.transaction() as transaction:
         transaction.execute("INSERT INTO service_heartbeat VALUES ('ingest', now(), now(), '{}')")
-    assert migrate(database) == ["0006_heartbeat_instance", "0007_import_conflicts", "0008_rollups"]
+    assert migrate(database) == [
+        "0006_heartbeat_instance",
+        "0007_import_conflicts",
+        "0008_rollups",
+        "0009_time",
+    ]
     with database.transaction() as transaction:
         beat = "INSERT INTO service_heartbeat (service, instance, started_at, beat_at, figures) "
         transaction.execute(beat + "VALUES ('ingest', 'north', now(), now(), '{}')")

@@ -123,7 +123,7 @@ READING = st.fixed_dictionaries({name: st.sampled_from(values) for name, values 
 HISTORY = st.lists(READING, min_size=0, max_size=40)
 
 
-def _columns(key: int, history: list[dict]) -> dict[str, list]:
+def columns(key: int, history: list[dict]) -> dict[str, list]:
     time_us, register = START_US + key * MINUTE_US, 9940.0 if key == 3 else 100.0
     rows = []
     for seq, reading in enumerate(history):
@@ -160,7 +160,7 @@ def _columns(key: int, history: list[dict]) -> dict[str, list]:
 
 def _batch(histories: list[list[dict]]) -> ReadingBatch:
     parts = [
-        ReadingBatch.build(**_columns(key, history))
+        ReadingBatch.build(**columns(key, history))
         for key, history in zip((3, 7, 9), histories, strict=True)
         if history
     ]
