@@ -99,8 +99,8 @@ class DailyPass:
         database: Database,
         cache: MeterCache,
         *,
-        meters_per_step: int = 100,
-        meter_days_per_step: int = 20_000,
+        meters_per_step: int = 25,
+        meter_days_per_step: int = 5_000,
         failpoint: Callable[[str], None] = _nothing,
     ) -> None:
         """Make a pass.

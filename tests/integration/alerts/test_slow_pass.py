@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -173,18 +174,18 @@ def test_nothing_from_before_the_state_is_touched(story, kitchen):
     } - {(START + 44 * DAY).date()}
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_whatever_comes_when_the_alarms_are_those_of_one_pass(seed, story, make_meter):
     """Random cuts, delays and gaps; passes at random moments between; in the end nothing is left to tell."""
     rng = np.random.default_rng(seed)
-    meters = [_kitchen(make_meter, f"K{number}") for number in range(4)]
+    meters = [_kitchen(make_meter, f"K{number}") for number in range(3)]
     keys = list(story.register(*meters).values())
-    readings = ReadingBatch.concatenate([_anything(rng, key, 34) for key in keys])
+    readings = ReadingBatch.concatenate([_anything(rng, key, 26) for key in keys])
     delay = rng.choice([0, 0, 0, 0, 1, 5, 30, 100, 400], len(readings)) * 3_600_000_000
     readings.received_us[:] = readings.device_time_us + delay
     engine = Engine(story.database)
     small = DailyPass(story.database, MeterCache(DEFAULT_POLICIES), meters_per_step=2)
-    now, end = START, START + 34 * DAY + MORNING
+    now, end = START, START + 26 * DAY + MORNING
     while now < end:
         then, now = now, min(now + timedelta(hours=int(rng.choice([5, 24, 24, 60]))), end)
         arrived = (readings.received_us >= to_us(then)) & (readings.received_us < to_us(now))
@@ -301,9 +302,8 @@ def test_an_upkeep_that_meets_a_pass_is_not_lost(step, story, kitchen):
             story.arrive_batch(late, morning)
             engine.run_once(morning)
             threads[0].start()
-            if step == "claimed":
-                # It waits for the meter's row until this pass is through.
-                wait_for_lock(story)
+            # It waits for the meter's row until this pass is through.
+            _wait_for_a_lock(story)
 
     DailyPass(story.database, MeterCache(DEFAULT_POLICIES), failpoint=late_hours).run_once(morning)
     threads[0].join(30)
@@ -313,11 +313,9 @@ def test_an_upkeep_that_meets_a_pass_is_not_lost(step, story, kitchen):
     assert [alarm["state"] for alarm in story.alarms(LEAK)] == ["closed"]
 
 
-def wait_for_lock(story):
-    while not story.ask(
-        "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    ):
-        pass
+def _wait_for_a_lock(story):
+    waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    assert any(story.ask(waiting) for _ in range(20_000))
 
 
 def test_a_day_of_a_hundred_meters_costs_few_statements(story, make_meter, monkeypatch):
@@ -339,27 +337,30 @@ def test_a_day_of_a_hundred_meters_costs_few_statements(story, make_meter, monke
             return real(self, sql, *rest)
 
         monkeypatch.setattr(Transaction, verb, counted)
-    assert engine.run_slow(after).meters == 100
+    daily_pass = DailyPass(story.database, MeterCache(DEFAULT_POLICIES), meters_per_step=100)
+    assert daily_pass.run_once(after).meters == 100
     assert len(statements) < 25
     assert len(story.alarms(LEAK)) == 100
 
 
-def test_a_meter_that_sends_what_it_had_stored_is_judged_as_far_as_it_has_come(story, kitchen):
+def test_a_meter_that_sends_what_it_had_stored_is_judged_as_far_as_it_has_come(story, kitchen, make_meter):
     """No day that is half there is called a day of low reception."""
-    readings = hourly(kitchen, USUAL * 10)
-    engine = Engine(story.database)
     now = START + 20 * DAY
+    other = story.register(_kitchen(make_meter, "K2"))["K2"]
+    readings = hourly(kitchen, USUAL * 20)
     readings.received_us[:] = to_us(now)
     half = between(readings, START, START + 5 * DAY + 6 * HOUR)
+    engine = Engine(story.database)
+    story.arrive_batch(hourly(other, USUAL * 20), now)
     story.arrive_batch(half, now)
     settle(engine, now + timedelta(minutes=1))
-    [row] = story.ask("SELECT slow_settled FROM rollup_meter")
-    assert row["slow_settled"] == (START + 4 * DAY).date()
+    settled = "SELECT slow_settled FROM rollup_meter WHERE meter_key = %(key)s"
+    assert story.ask(settled, key=kitchen) == [{"slow_settled": (START + 4 * DAY).date()}]
+    story.arrive_batch(between(readings, START + 5 * DAY + 6 * HOUR, now + HOUR), now)
+    settle(engine, now + MORNING)
+    assert story.ask(settled, key=kitchen) == [{"slow_settled": (START + 19 * DAY).date()}]
     assert story.alarms("low_reception") == []
-    story.arrive_batch(between(readings, START + 5 * DAY + 6 * HOUR, now), now)
-    settle(engine, now + timedelta(minutes=2))
-    assert settle(engine, now + timedelta(hours=1)) == [1]
-    assert told(story) == truth(story, now + timedelta(hours=1))
+    assert told(story) == truth(story, now + MORNING)
 
 
 def test_the_loop_judges_after_the_roll_ups_and_says_how_many_wait(story, kitchen):
@@ -383,4 +384,4 @@ def test_few_states_are_kept(story, kitchen):
     kept = [row["through"] for row in story.ask("SELECT through FROM slow_state ORDER BY through")]
     assert KEPT_WEEKS <= len(kept) <= KEPT_WEEKS + KEPT_DAYS
     assert kept[-1] == (START + 129 * DAY).date()
-    assert [(b - a).days for a, b in zip(kept, kept[1:], strict=False)][:10] == [7] * 10
+    assert [(b - a).days for a, b in pairwise(kept)][:10] == [7] * 10
