@@ -24,7 +24,7 @@ from fleet.policies import DEFAULT_POLICIES, Policies
 from fleet.readings import ReadingBatch
 from fleet.times import to_us
 from storage.readings import READING_COLUMN_LIST, decode_readings
-from tests.property.test_streaming import HISTORY, METERS, POLICY, START_US, columns
+from tests.property.histories import HISTORY, METERS, POLICY, START_US, columns
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
