@@ -15,7 +15,7 @@ from analytics.register.reversal import Registers
 from analytics.segments import Mask
 from fleet.checks import BY_CODE
 from fleet.flags import Flag
-from fleet.meter_table import Limit, MeterTable, each
+from fleet.meter_table import Limit, MeterTable, each, nearest
 from fleet.readings import ABSENT
 
 _NEVER_US = ONGOING_US
@@ -70,11 +70,12 @@ def oil_service(
     by_volume = np.isnan(elapsed) | (measured > elapsed)
     names = ("oil_interval_m3", "oil_interval_days")
     origin = np.where(by_volume, *(meters.origin_of(name) for name in names))
+    soon_origin = nearest(origin, meters.origin_of("oil_due_soon_ratio"))
     over = over_us != _NEVER_US
     soon = (soon_us != _NEVER_US) & ~over
     return Episodes.concatenate(
         [
-            _episodes(meters, "oil_due_soon", Flag.SUSPECT, soon, soon_us, used, soon_ratio, origin),
+            _episodes(meters, "oil_due_soon", Flag.SUSPECT, soon, soon_us, used, soon_ratio, soon_origin),
             _episodes(meters, "oil_overdue", Flag.FAIL, over, over_us, used, 1.0, origin),
         ]
     )

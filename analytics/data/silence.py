@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.block import US_PER_S, Block, Check, Verdict, silent_limit_us
+from analytics.block import US_PER_S, Block, Check, Verdict, silent_limit_origin, silent_limit_us
 from analytics.episodes import ONGOING_US, Episodes
 from fleet.checks import BY_CODE
 from fleet.flags import Flag
 from fleet.meter_table import MeterTable
+from fleet.policies import Origin
 from fleet.readings import ABSENT
 
 _SILENT = BY_CODE["meter_silent"].number
@@ -33,7 +34,7 @@ def check_silence(block: Block) -> Verdict:
     flags = np.where(known, np.uint8(Flag.GOOD), np.uint8(Flag.UNKNOWN))
     flags[late] = Flag.SUSPECT
     episodes = _episodes(
-        block.meters.meter_key[seg.row[late]], before_us[late], limit_us[late], time_us[late], time_us[late]
+        block.meters, seg.row[late], before_us[late], limit_us[late], time_us[late], time_us[late]
     )
     received_us = np.maximum.reduceat(block.readings.received_us, np.flatnonzero(seg.first))
     return Verdict(
@@ -55,7 +56,7 @@ def silent_now(meters: MeterTable, state: NDArray[np.void], horizon_us: NDArray[
     last_us, limit_us = state["last_time_us"], silent_limit_us(meters)
     rows = np.flatnonzero((last_us != ABSENT) & (horizon_us - last_us > limit_us))
     ends = np.full(len(rows), ONGOING_US)
-    return _episodes(meters.meter_key[rows], last_us[rows], limit_us[rows], ends, horizon_us[rows])
+    return _episodes(meters, rows, last_us[rows], limit_us[rows], ends, horizon_us[rows])
 
 
 def silence_horizon_us(
@@ -97,14 +98,15 @@ def silence_horizon_us(
 
 
 def _episodes(
-    meter_key: NDArray[np.int32],
+    meters: MeterTable,
+    row: NDArray[np.intp],
     last_us: NDArray[np.int64],
     limit_us: NDArray[np.int64],
     ended_us: NDArray[np.int64],
     until_us: NDArray[np.int64],
 ) -> Episodes:
     return Episodes.build(
-        meter_key=meter_key,
+        meter_key=meters.meter_key[row],
         check=_SILENT,
         flag=Flag.SUSPECT,
         part=0,
@@ -113,6 +115,7 @@ def _episodes(
         readings=0,
         value=(until_us - last_us) / US_PER_S,
         limit=limit_us / US_PER_S,
+        origin=silent_limit_origin(meters)[row] if len(row) else Origin.NONE,
     )
 
 

@@ -41,7 +41,8 @@ def check_stalled(block: Block) -> Verdict:
     verdict = Verdict(flags={"register_stalled": flags})
     flag = np.where(stalled, np.uint8(Flag.SUSPECT), np.uint8(Flag.GOOD))
     entries = Decisions(seg=seg, time_us=time_us, flag=flag, value=demanded_m3, onset_us=run.since_us)
-    block.track(verdict, entries, Tracker(code="register_stalled"), limit, limit_name="stalled_steps")
+    made_of = ("stalled_steps", "register_step_m3")
+    block.track(verdict, entries, Tracker(code="register_stalled"), limit, limit_name=made_of)
     verdict.state |= {
         "stalled_last_us": seg.closing(time_us, state["stalled_last_us"]),
         "flowing": seg.closing(run.flowing, state["flowing"]),
