@@ -47,6 +47,9 @@ class AlarmOut(BaseModel):
     readings: int = Field(description="How many readings were flagged")
     value: float | None = Field(description="The worst value, in `unit`")
     limit: float | None = Field(description="What it is held against, in `unit`")
+    limit_from: str | None = Field(
+        description="Whose limit that is: meter, model, company or default; null where nobody could set one"
+    )
     unit: str | None = Field(description="UCUM code, or CNY")
     part: int = Field(description="Which battery, 1 or 2; 0 where the question does not arise")
     acknowledged_by: str | None
@@ -65,6 +68,7 @@ class JournalOut(BaseModel):
     decided_at: datetime = Field(description="When the change was made")
     actor: str
     note: str | None
+    limit_from: str | None = Field(description="Whose limit it was then")
 
 
 class AlarmDetail(AlarmOut):

@@ -102,6 +102,7 @@ ORDER BY first_at
 -- Lists alarms of the given states by id after a cursor.
 SELECT a.alarm_id, a.company, m.meter_id, m.customer, a.check_code AS check, a.severity, a.state,
     a.onset_at, a.ended_at, a.raised_at, a.occurrences, a.readings, a.value, a.limit_value AS limit, a.part,
+    a.limit_origin AS limit_from,
     a.acknowledged_by, a.acknowledged_at, a.closed_at, m.balance_unit
 FROM alarm a JOIN meter m USING (meter_key)
 WHERE a.alarm_id > %(after)s AND a.state = ANY(%(states)s)
@@ -115,6 +116,7 @@ ORDER BY a.alarm_id LIMIT %(limit)s
 -- Finds an alarm by its number.
 SELECT a.alarm_id, a.company, m.meter_id, m.customer, a.check_code AS check, a.severity, a.state,
     a.onset_at, a.ended_at, a.raised_at, a.occurrences, a.readings, a.value, a.limit_value AS limit, a.part,
+    a.limit_origin AS limit_from,
     a.acknowledged_by, a.acknowledged_at, a.closed_at, m.balance_unit
 FROM alarm a JOIN meter m USING (meter_key)
 WHERE a.alarm_id = %(alarm_id)s
@@ -126,7 +128,7 @@ SELECT alarm_id FROM alarm WHERE alarm_id = %(alarm_id)s FOR UPDATE
 -- alarm_journal --
 -- Lists what happened to alarms, newest first.
 SELECT j.journal_id, j.alarm_id, a.check_code AS check, j.event, j.from_state, j.to_state, j.event_at,
-    j.arrived_at, j.decided_at, j.actor, j.note
+    j.arrived_at, j.decided_at, j.actor, j.note, j.limit_origin AS limit_from
 FROM alarm_journal j JOIN alarm a USING (alarm_id)
 WHERE j.alarm_id = ANY(%(alarm_ids)s)
 ORDER BY j.journal_id DESC LIMIT %(limit)s

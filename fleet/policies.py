@@ -23,6 +23,16 @@ class Origin(IntEnum):
     COMPANY = 3
     DEFAULT = 4
 
+    @property
+    def word(self) -> str | None:
+        """Say it in a word, for the database and the API; None for NONE."""
+        return None if self is Origin.NONE else self.name.lower()
+
+    @classmethod
+    def of_word(cls, word: str | None) -> Origin:
+        """Find the origin that a word stands for."""
+        return cls.NONE if word is None else cls[word.upper()]
+
 
 #: Field of `Policy` -> value; of `low_balance` and `battery` only what differs, as a mapping again.
 Overrides = Mapping[str, Any]

@@ -138,11 +138,20 @@ def check(
     tz: Zone = None,
     out: Annotated[Path | None, typer.Option(help="Findings CSV; standard output without it.")] = None,
     now: Annotated[str | None, typer.Option(help="Judge due dates as of this time.")] = None,
+    policy: Annotated[Path | None, typer.Option(help="Limits as TOML, see docs/policies.md.")] = None,
+    policy_before: Annotated[
+        Path | None, typer.Option(help="Compare with this policy instead of the defaults.")
+    ] = None,
+    compare: Annotated[
+        Path | None, typer.Option(help="Write what the policy changes, finding by finding, as CSV.")
+    ] = None,
 ) -> None:
     """Run every check on a file, with no database and no broker."""
     from runtime.commands.check import check as run  # noqa: PLC0415
+    from runtime.policy_check import PolicyOptions  # noqa: PLC0415
 
-    raise typer.Exit(run(readings, meters, file_map, tz, out, now))
+    policies = PolicyOptions(policy=policy, before=policy_before, compare=compare)
+    raise typer.Exit(run(readings, meters, file_map, tz, out, now, policies))
 
 
 if __name__ == "__main__":

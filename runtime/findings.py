@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from analytics.episodes import ONGOING_US, Episodes
 from fleet.checks import BY_NUMBER
 from fleet.flags import Flag
+from fleet.policies import Origin
 from fleet.times import to_datetime
 
 COLUMNS = ("meter_id", "check", "severity", "started_at", "ended_at", "readings", "value", "limit", "detail")
@@ -32,6 +33,12 @@ _DETAILS = {
     "oil_overdue": "{value:.0%} of the oil's interval is used up: service is overdue.",
     "data_gap": "Readings that the meter numbered have been missing for {hours:.3g} h.",
     "meter_silent": "Nothing was heard for {hours:.3g} h; silence is counted from {limit_hours:.3g} h on.",
+}
+_WHOSE = {
+    Origin.METER: "the meter's own limit",
+    Origin.MODEL: "the limit of its model",
+    Origin.COMPANY: "the limit of its company",
+    Origin.DEFAULT: "the default limit",
 }
 _MISREAD_REGISTER = "A single register reading that fell or leapt and was back at the next one."
 
@@ -83,16 +90,17 @@ def _finding(episode: dict[str, int | float], meter_ids: Sequence[str]) -> Findi
         readings=int(episode["readings"]),
         value=value,
         limit=limit,
-        detail=detail(spec.code, value, limit, int(episode["part"])),
+        detail=detail(spec.code, value, limit, int(episode["part"]), Origin(int(episode["origin"]))),
     )
 
 
-def detail(code: str, value: float, limit: float, part: int) -> str:
-    """Say in a sentence what was found."""
+def detail(code: str, value: float, limit: float, part: int, origin: Origin = Origin.NONE) -> str:
+    """Say in a sentence what was found, and whose limit it was held against."""
     if code == "sensor_glitch" and math.isnan(value):
         return _MISREAD_REGISTER
     hours = {"hours": value / _S_PER_H, "limit_hours": limit / _S_PER_H}
-    return _DETAILS[code].format(value=value, limit=limit, part=part, **hours)
+    said = _DETAILS[code].format(value=value, limit=limit, part=part, **hours)
+    return said if origin is Origin.NONE else f"{said.removesuffix('.')} ({_WHOSE[origin]})."
 
 
 def rfc3339(time_us: int) -> str:

@@ -8,6 +8,7 @@ from alerts.alarms.model import RANK
 from analytics.episodes import ONGOING_US, Episodes
 from fleet.checks import BY_NUMBER, Severity
 from fleet.flags import Flag
+from fleet.policies import Origin
 
 #: Number of the meter and code of the check.
 Key = tuple[int, str]
@@ -24,6 +25,8 @@ class Found:
     value: float
     limit: float
     part: int
+    #: Where the limit comes from.
+    origin: Origin
 
     @property
     def ongoing(self) -> bool:
@@ -44,12 +47,16 @@ def group_episodes(episodes: Episodes) -> dict[Key, list[Found]]:
         episodes.value,
         episodes.limit,
         episodes.part,
+        episodes.origin,
     )
-    for meter, check, flag, start, end, *figures in zip(*(c.tolist() for c in columns), strict=True):
+    for meter, check, flag, start, end, readings, value, limit, part, origin in zip(
+        *(c.tolist() for c in columns), strict=True
+    ):
         spec = BY_NUMBER[check]
         severity = spec.fail if flag == Flag.FAIL else spec.suspect
         # One reading may stand for a whole episode: it still takes time, or nothing could overlap it.
-        item = Found(start, max(end, start + 1), severity, *figures)
+        until = max(end, start + 1)
+        item = Found(start, until, severity, readings, value, limit, part, Origin(origin))
         groups.setdefault((meter, spec.code), []).append(item)
     return {key: _merge_overlapping(items) for key, items in groups.items()}
 

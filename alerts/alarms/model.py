@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from alerts.alarms.lifecycle import ACTIVE, Event, State
 from analytics.episodes import ONGOING_US
 from fleet.checks import Severity
+from fleet.policies import Origin
 
 #: Worst first; a smaller rank is more severe.
 RANK = {severity: rank for rank, severity in enumerate(Severity)}
@@ -34,6 +35,8 @@ class Alarm:
     value: float
     limit: float
     part: int
+    #: Where the limit comes from.
+    origin: Origin = Origin.NONE
 
     @property
     def active(self) -> bool:

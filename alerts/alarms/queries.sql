@@ -2,6 +2,7 @@
 -- Loads each meter's open alarms, and its closed ones that ended after a given moment.
 SELECT alarm.alarm_id, alarm.meter_key, alarm.check_code, alarm.severity, alarm.state, alarm.onset_at,
     alarm.ended_at, alarm.occurrences, alarm.readings, alarm.value, alarm.limit_value, alarm.part,
+    alarm.limit_origin,
     CASE WHEN alarm.occurrences = 1 THEN alarm.onset_at ELSE least(alarm.onset_at, (
         SELECT min(journal.event_at) FROM alarm_journal AS journal
         WHERE journal.alarm_id = alarm.alarm_id
@@ -16,13 +17,13 @@ JOIN alarm ON alarm.meter_key = wanted.meter_key
 -- Opens new alarms; the company is the meter's.
 INSERT INTO alarm (
     company, meter_key, check_code, severity, state, onset_at, ended_at, raised_at, occurrences, readings,
-    value, limit_value, part
+    value, limit_value, part, limit_origin
 )
 SELECT meter.company, meter.meter_key, new.check_code, new.severity, new.state, new.onset_at, new.ended_at,
-    new.decided_at, new.occurrences, new.readings, new.value, new.limit_value, new.part
+    new.decided_at, new.occurrences, new.readings, new.value, new.limit_value, new.part, new.limit_origin
 FROM (VALUES %s) AS new (
     meter_key, check_code, severity, state, onset_at, ended_at, decided_at, occurrences, readings,
-    value, limit_value, part, alarm_id, expected
+    value, limit_value, part, limit_origin, alarm_id, expected
 )
 JOIN meter ON meter.meter_key = new.meter_key
 RETURNING alarm_id, meter_key, check_code
@@ -33,12 +34,13 @@ UPDATE alarm
 SET severity = change.severity, state = change.state, onset_at = change.onset_at,
     ended_at = change.ended_at, occurrences = change.occurrences, readings = change.readings,
     value = change.value, limit_value = change.limit_value, part = change.part,
+    limit_origin = change.limit_origin,
     closed_at = CASE WHEN change.state = 'closed' THEN change.decided_at END,
     acknowledged_by = CASE WHEN change.state <> 'active_unacked' THEN alarm.acknowledged_by END,
     acknowledged_at = CASE WHEN change.state <> 'active_unacked' THEN alarm.acknowledged_at END
 FROM (VALUES %s) AS change (
     meter_key, check_code, severity, state, onset_at, ended_at, decided_at, occurrences, readings,
-    value, limit_value, part, alarm_id, expected
+    value, limit_value, part, limit_origin, alarm_id, expected
 )
 WHERE alarm.alarm_id = change.alarm_id AND alarm.state = change.expected
 RETURNING alarm.alarm_id
@@ -46,12 +48,12 @@ RETURNING alarm.alarm_id
 -- journal_insert --
 -- Appends what happened to alarms.
 INSERT INTO alarm_journal (
-    alarm_id, event, from_state, to_state, event_at, arrived_at, decided_at, actor, note
+    alarm_id, event, from_state, to_state, event_at, arrived_at, decided_at, actor, note, limit_origin
 ) VALUES %s
 
 -- alarm_state --
 -- Reads the state of one alarm and keeps others from changing it until the transaction ends.
-SELECT state FROM alarm WHERE alarm_id = %(alarm_id)s FOR UPDATE
+SELECT state, limit_origin FROM alarm WHERE alarm_id = %(alarm_id)s FOR UPDATE
 
 -- alarm_acknowledge --
 -- Notes that a person knows of an alarm, if it is still in the state that was decided upon.

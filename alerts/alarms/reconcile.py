@@ -161,6 +161,7 @@ class _Case:
             value=found.value,
             limit=found.limit,
             part=found.part,
+            origin=found.origin,
         )
         self._change(None, Event.RAISE, new, found.start_us)
         self._end(new, found)
@@ -220,11 +221,18 @@ def _seen_us(found: Found) -> int:
 
 
 def _with_figures(alarm: Alarm, found: Found) -> Alarm:
-    return replace(alarm, readings=found.readings, value=found.value, limit=found.limit, part=found.part)
+    return replace(
+        alarm,
+        readings=found.readings,
+        value=found.value,
+        limit=found.limit,
+        part=found.part,
+        origin=found.origin,
+    )
 
 
 def _same_figures(one: Alarm, other: Alarm) -> bool:
-    return (one.readings, one.part) == (other.readings, other.part) and all(
+    return (one.readings, one.part, one.origin) == (other.readings, other.part, other.origin) and all(
         a == b or (math.isnan(a) and math.isnan(b))
         for a, b in ((one.value, other.value), (one.limit, other.limit))
     )

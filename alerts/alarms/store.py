@@ -13,6 +13,7 @@ from alerts.alarms.lifecycle import LIFECYCLE, Event, State
 from alerts.alarms.model import Alarm, Change, Fold, fold
 from alerts.exceptions import StaleDecisionError
 from fleet.checks import Severity
+from fleet.policies import Origin
 from fleet.times import to_datetime, to_us
 from storage.database import Row, Transaction
 from storage.named_sql import load_queries
@@ -25,11 +26,12 @@ ENGINE = "engine"
 _ALARM_TEMPLATE = (
     "(%(meter_key)s, %(check)s, %(severity)s, %(state)s, %(onset_at)s::timestamptz, "
     "%(ended_at)s::timestamptz, %(decided_at)s::timestamptz, %(occurrences)s, %(readings)s, "
-    "%(value)s::float8, %(limit)s::float8, %(part)s, %(alarm_id)s::bigint, %(expected)s::text)"
+    "%(value)s::float8, %(limit)s::float8, %(part)s, %(limit_origin)s::text, "
+    "%(alarm_id)s::bigint, %(expected)s::text)"
 )
 _JOURNAL_TEMPLATE = (
     "(%(alarm_id)s, %(event)s, %(from_state)s, %(to_state)s, %(event_at)s, "
-    "%(arrived_at)s, %(decided_at)s, %(actor)s, %(note)s)"
+    "%(arrived_at)s, %(decided_at)s, %(actor)s, %(note)s, %(limit_origin)s)"
 )
 
 
@@ -136,6 +138,7 @@ def acknowledge(
         msg = f"alarm {alarm_id} is no longer {state}"
         raise StaleDecisionError(msg)
     entry = _journal_row(alarm_id, Event.ACKNOWLEDGE, state, after, now)
+    entry |= {"limit_origin": row["limit_origin"]}
     _insert_journal(transaction, [{**entry, "decided_at": now, "actor": actor, "note": note}])
     return Acknowledged(alarm_id, after)
 
@@ -155,6 +158,7 @@ def _alarm(row: Row) -> Alarm:
         value=_nan_if_null(row["value"]),
         limit=_nan_if_null(row["limit_value"]),
         part=row["part"],
+        origin=Origin.of_word(row["limit_origin"]),
     )
 
 
@@ -200,6 +204,7 @@ def _alarm_row(item: Fold, decided_at: datetime) -> dict[str, Any]:
         "value": _null_if_nan(alarm.value),
         "limit": _null_if_nan(alarm.limit),
         "part": alarm.part,
+        "limit_origin": alarm.origin.word,
     }
 
 
@@ -218,6 +223,7 @@ def _write_journal(
             event_at = to_datetime(change.event_us)
             entry = _journal_row(item.alarm_id, change.event, change.before, change.after.state, event_at)
             entry |= {"arrived_at": None if arrived is None else to_datetime(arrived)}
+            entry |= {"limit_origin": change.after.origin.word}
             rows.append({**entry, "decided_at": decided_at, "actor": ENGINE, "note": change.note})
     _insert_journal(transaction, rows)
 

@@ -16,10 +16,12 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from analytics.backtest import compare
 from analytics.history import evaluate_history
 from analytics.pipeline import Evaluation
 from fleet.meter_table import MeterTable
 from fleet.meters import Meter
+from fleet.policy_file import PolicyFile
 from fleet.readings import ReadingBatch
 from fleet.registry import read_registry
 from fleet.times import latest_day, to_datetime, to_us
@@ -28,6 +30,7 @@ from ingest.filemap import DEFAULT_TZ, FileError, check_tz
 from ingest.files import FileReadings, load_map, read_readings
 from runtime.exceptions import RuntimeFailure
 from runtime.findings import COLUMNS, Finding, findings_of
+from runtime.policy_check import PolicyOptions, PolicyRefusedError, read_options
 
 _DONE, _FAILED, _WRONG_USAGE = 0, 1, 2
 #: More lines than this of one kind are counted, not printed.
@@ -35,7 +38,13 @@ _MOST_LINES = 20
 
 
 def check(
-    readings: Path, meters: Path, file_map: Path | None, tz: str | None, out: Path | None, now: str | None
+    readings: Path,
+    meters: Path,
+    file_map: Path | None,
+    tz: str | None,
+    out: Path | None,
+    now: str | None,
+    options: PolicyOptions | None = None,
 ) -> int:
     """Write what the checks find in a file of readings as CSV; gives the exit code.
 
@@ -54,13 +63,19 @@ def check(
     now
         RFC 3339: as of when batteries, oil and silence are judged; None for the newest reading.
         Rows later than this and than the present are refused.
+    options
+        With a policy the findings are those under it, and what it changes is told beside them.
     """
     try:
+        policies = read_options(options or PolicyOptions())
         if tz is not None:
             _check_option_tz(tz)
         mapping = load_map(file_map) if file_map else None
         zone = check_tz(tz or (mapping.tz if mapping else DEFAULT_TZ))
         now_us = None if now is None else _instant_us(now, zone)
+    except PolicyRefusedError as error:
+        _list(error.errors)
+        return _fail(str(error), _WRONG_USAGE)
     except _UsageError as error:
         return _fail(str(error), _WRONG_USAGE)
     except FileError as error:
@@ -71,14 +86,20 @@ def check(
         source = read_readings(readings, mapping, tz, latest_us=present_us + CLOCK_AHEAD_US)
         known = _known(source, registry, readings)
         offset_s = _offset_s(known, now_us, zone)
-        result = evaluate_history(known.readings, known.table, now_us, utc_offset_s=offset_s)
+        _list(policies.strangers(registry.values()))
+        result = _judge(known, policies.after, now_us, offset_s)
         found = findings_of(result.episodes, known.ids)
         _write(found, out)
+        _summarise(source, known, result, found)
+        if policies.compared:
+            before = _judge(known, policies.before, now_us, offset_s)
+            for line in policies.tell(compare(before.episodes, result.episodes), known.ids):
+                _say(line)
     except (RuntimeFailure, FileError) as error:
         return _fail(str(error), _FAILED)
     except OSError as error:
-        return _fail(f"cannot write {out or 'standard output'}: {error.strerror or error}", _FAILED)
-    _summarise(source, known, result, found)
+        where = error.filename or out or "standard output"
+        return _fail(f"cannot write {where}: {error.strerror or error}", _FAILED)
     return _DONE
 
 
@@ -95,13 +116,18 @@ class _Known:
     """The readings of registered meters, sorted, and those meters in the same numbering."""
 
     readings: ReadingBatch
-    table: MeterTable
+    meters: Sequence[Meter]
     #: Meter number -> id.
     ids: Sequence[str]
     #: Meters that are not in the registry, with their readings.
     strangers: dict[str, int]
     #: Rows that repeat a meter's time and number; the first of them counts, as in the database.
     repeats: int
+
+
+def _judge(known: _Known, policies: PolicyFile, now_us: int | None, offset_s: int) -> Evaluation:
+    table = MeterTable.build(known.meters, policies=policies.policies())
+    return evaluate_history(known.readings, table, now_us, utc_offset_s=offset_s)
 
 
 def _registry(path: Path, today: date) -> dict[str, Meter]:
@@ -147,7 +173,7 @@ def _known(source: FileReadings, registry: dict[str, Meter], path: Path) -> _Kno
     once = batch.without_repeats()
     return _Known(
         once,
-        MeterTable.build(list(registry.values())),
+        list(registry.values()),
         list(registry),
         strangers,
         len(batch) - len(once),

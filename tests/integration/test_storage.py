@@ -171,6 +171,7 @@ def test_migrating_twice_applies_nothing_the_second_time(empty_database_url: str
         "0005_subscription",
         "0006_heartbeat_instance",
         "0007_import_conflicts",
+        "0010_policy",
     ]
     assert is_migrated(database)
     assert migrate(database) == []
@@ -187,7 +188,7 @@ def test_a_heartbeat_of_before_there_were_instances_is_kept_without_a_name(
         migrate(database)
     with database.transaction() as transaction:
         transaction.execute("INSERT INTO service_heartbeat VALUES ('ingest', now(), now(), '{}')")
-    assert migrate(database) == ["0006_heartbeat_instance", "0007_import_conflicts"]
+    assert migrate(database) == ["0006_heartbeat_instance", "0007_import_conflicts", "0010_policy"]
     with database.transaction() as transaction:
         beat = "INSERT INTO service_heartbeat (service, instance, started_at, beat_at, figures) "
         transaction.execute(beat + "VALUES ('ingest', 'north', now(), now(), '{}')")

@@ -57,6 +57,7 @@ def test_telemetry_becomes_a_hypertable_with_columnstore_and_retention(timescale
         "0005_subscription",
         "0006_heartbeat_instance",
         "0007_import_conflicts",
+        "0010_policy",
     ]
     with timescale.transaction() as transaction:
         (table,) = transaction.rows(

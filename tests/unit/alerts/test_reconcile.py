@@ -15,6 +15,7 @@ from alerts.alarms.reconcile import Scope, reconcile
 from analytics.episodes import ONGOING_US, Episodes
 from fleet.checks import BY_CODE, Severity
 from fleet.flags import Flag
+from fleet.policies import Origin
 
 DECIDED = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=1000)
 HISTORY = Scope(frozenset({7}), frozenset(BY_CODE), history=True)
@@ -289,6 +290,15 @@ def test_a_new_alarm_says_what_was_found():
         part=0,
     )
     assert (change.before, change.event_us, change.journalled) == (None, 10, True)
+
+
+def test_an_alarm_takes_over_whose_limit_it_is_and_a_change_of_that_is_an_update():
+    [raised] = reconcile(episode(10, origin=Origin.MODEL), [], DECIDED)
+    assert raised.after.origin is Origin.MODEL
+    known = replace(raised.after, alarm_id=1)
+    [update] = reconcile(episode(10, origin=Origin.COMPANY), [known], DECIDED)
+    assert (update.event, update.after.origin) == (Event.UPDATE, Origin.COMPANY)
+    assert reconcile(episode(10, origin=Origin.MODEL), [known], DECIDED) == []
 
 
 def test_a_recurrence_has_its_own_onset_and_keeps_the_worst_severity():
