@@ -31,7 +31,6 @@ from analytics.pipeline import evaluate
 from analytics.state import initial_state
 from fleet.checks import BY_CODE
 from fleet.meter_table import MeterTable
-from fleet.policies import DEFAULT_POLICIES, Policies
 from storage.database import Database, Transaction
 from storage.named_sql import load_queries
 
@@ -69,7 +68,6 @@ class Engine:
         self,
         database: Database,
         *,
-        policies: Policies = DEFAULT_POLICIES,
         rows_per_cycle: int = 32,
         readings_per_block: int = 500_000,
         meters_per_clock_block: int = 20_000,
@@ -81,8 +79,6 @@ class Engine:
         ----------
         database
             A migrated database.
-        policies
-            Limits that the registry does not state.
         rows_per_cycle
             How much work one transaction takes at most; a row is what ingest committed at once.
         readings_per_block, meters_per_clock_block
@@ -95,7 +91,7 @@ class Engine:
         self._readings_per_block = readings_per_block
         self._meters_per_clock_block = meters_per_clock_block
         self._failpoint = failpoint
-        self._cache = MeterCache(policies)
+        self._cache = MeterCache()
 
     def run_once(self, now: datetime) -> EngineCycle:
         """Do the oldest work there is, in one transaction.
@@ -139,7 +135,7 @@ class Engine:
         Loop(self, self._database, rhythm).run(stop, clock)
 
     def _cycle(self, transaction: Transaction, claimed: Claim, now: datetime) -> EngineCycle:
-        meters = self._cache.table(transaction, claimed.meter_keys)
+        meters = self._cache.table(transaction, claimed.meter_keys, now)
         carried = load_states(transaction, meters.meter_key)
         todo = plan_cycle(transaction, claimed, meters.meter_key, carried)
         evaluated = self._evaluate(transaction, todo, meters, carried)
@@ -194,7 +190,7 @@ class Engine:
             row = transaction.row(_SQL["clock_lock"])
             if row is None or not row["taken"]:
                 return Decided()
-            meters = self._cache.table(transaction, meter_keys)
+            meters = self._cache.table(transaction, meter_keys, now)
             episodes = due_now(transaction, meters, timezone, now)
             scope = Scope(frozenset(meters.meter_key.tolist()), DUE_CHECKS)
             return decide(transaction, episodes, DUE_CHECKS, scope, now)

@@ -192,9 +192,9 @@ def with_unit(row: Row) -> Row:
     return {**row, "unit": row["balance_unit"] if unit == "balance" else unit}
 
 
-def etag(alarm: AlarmDetail) -> str:
+def etag(shown: BaseModel) -> str:
     """Name a representation: a strong ETag over everything that is sent."""
-    return f'"{hashlib.sha256(alarm.model_dump_json().encode()).hexdigest()[:32]}"'
+    return f'"{hashlib.sha256(shown.model_dump_json().encode()).hexdigest()[:32]}"'
 
 
 def matches(header: str | None, tag: str) -> bool:

@@ -178,3 +178,28 @@ SELECT * FROM (
 ) AS known
 WHERE %(status)s::text IS NULL OR status = %(status)s
 ORDER BY obligation_id LIMIT %(limit)s
+
+-- company_one --
+-- Finds a company by its code.
+SELECT code FROM company WHERE code = %(company)s
+
+-- backtest_meters --
+-- Lists the meters that a back-test looks at, by number: of a company, of a list of ids, or all.
+SELECT m.meter_key, m.meter_id, m.balance_unit, c.timezone
+FROM meter m JOIN company c ON c.code = m.company
+WHERE (%(company)s::text IS NULL OR m.company = %(company)s)
+    AND (%(meter_ids)s::text[] IS NULL OR m.meter_id = ANY(%(meter_ids)s))
+ORDER BY m.meter_key LIMIT %(limit)s
+
+-- alarms_begun --
+-- Counts the alarms of some meters whose present or last occurrence began in [from, to), by check.
+SELECT check_code AS check, count(*) AS alarms
+FROM alarm WHERE meter_key = ANY(%(meter_keys)s) AND onset_at >= %(from)s AND onset_at < %(to)s
+GROUP BY check_code
+
+-- alarms_standing --
+-- Lists the alarms of some meters that stood at some time in [from, to).
+SELECT alarm_id, meter_key, check_code AS check, onset_at, ended_at
+FROM alarm WHERE meter_key = ANY(%(meter_keys)s) AND onset_at < %(to)s
+    AND (ended_at IS NULL OR ended_at > %(from)s)
+ORDER BY alarm_id
