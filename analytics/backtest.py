@@ -155,11 +155,12 @@ def _overlapping(before: Episodes, after: Episodes) -> tuple[NDArray[np.intp], N
     """Find for each later finding the run [first, stop) of sorted earlier ones that it overlaps."""
     n = len(before)
     both = Episodes.concatenate([before, after])
-    _, kind = np.unique(np.stack([both.meter_key, both.check, both.part]), axis=1, return_inverse=True)
+    number = (both.meter_key.astype(np.int64) << 16) | (both.check.astype(np.int64) << 8) | both.part
+    _, kind = np.unique(number, return_inverse=True)
     ended_us = np.maximum(both.ended_us, np.minimum(both.started_us, ONGOING_US - 1) + 1)
     times, rank = np.unique(np.concatenate([both.started_us, ended_us]), return_inverse=True)
     # Ranks stand in for the times, lifted from kind to kind, so that one search serves all.
-    lift = kind.reshape(-1) * (len(times) + 1)
+    lift = kind * (len(times) + 1)
     start, end = lift + rank[: len(both)], lift + rank[len(both) :]
     first = np.searchsorted(end[:n], start[n:], side="right")
     stop = np.searchsorted(start[:n], end[n:], side="left")

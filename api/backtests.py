@@ -37,7 +37,7 @@ from storage.policies import valid_policies
 
 router = APIRouter(prefix="/api/v1/backtests", tags=["backtests"], responses=PROBLEMS)
 
-#: One back-test holds a connection's attention and a processor for about a second per 200,000 readings.
+#: Bounds a back-test: it takes a second or two of one processor for 200,000 readings, judged twice.
 MOST_READINGS = 2_000_000
 MOST_METERS = 10_000
 _EARLIEST_YEAR = 1980
