@@ -25,6 +25,8 @@ from alerts.decisions import Decided, decide
 from alerts.inspections.store import Planned, plan
 from alerts.loop import Loop, Rhythm
 from alerts.meter_cache import MeterCache
+from alerts.rollups.upkeep import Upkeep, Upkept
+from alerts.rollups.work import leave_rollup_work
 from alerts.work import Claim, EngineCycle, Plan, blocks, claim, finish, plan_cycle
 from analytics.episodes import Episodes
 from analytics.pipeline import evaluate
@@ -92,6 +94,7 @@ class Engine:
         self._meters_per_clock_block = meters_per_clock_block
         self._failpoint = failpoint
         self._cache = MeterCache()
+        self._upkeep = Upkeep(database)
 
     def run_once(self, now: datetime) -> EngineCycle:
         """Do the oldest work there is, in one transaction.
@@ -116,6 +119,10 @@ class Engine:
             total += self._clock_block(meter_keys, timezone, now)
         return total
 
+    def run_rollups(self) -> Upkept:
+        """Bring the oldest touched roll-ups up to date, in one transaction. Raises as `run_once` does."""
+        return self._upkeep.run_once()
+
     def plan(self, today: date, now: datetime, timezone: str | None = None) -> Planned:
         """Write the obligations of the periods running today, and their tasks."""
         with self._database.transaction() as transaction:
@@ -138,7 +145,7 @@ class Engine:
         meters = self._cache.table(transaction, claimed.meter_keys, now)
         carried = load_states(transaction, meters.meter_key)
         todo = plan_cycle(transaction, claimed, meters.meter_key, carried)
-        evaluated = self._evaluate(transaction, todo, meters, carried)
+        evaluated = self._evaluate(transaction, claimed, todo, meters, carried, now)
         self._failpoint("evaluated")
         # First of all writing: where two engines meet, the later one finds out before it did more.
         save_states(transaction, meters.meter_key, evaluated.state)
@@ -161,7 +168,13 @@ class Engine:
         )
 
     def _evaluate(
-        self, transaction: Transaction, todo: Plan, meters: MeterTable, carried: Carried
+        self,
+        transaction: Transaction,
+        claimed: Claim,
+        todo: Plan,
+        meters: MeterTable,
+        carried: Carried,
+        now: datetime,
     ) -> _Evaluated:
         before = carried.state.copy()
         before[todo.again] = initial_state(int(todo.again.sum()))
@@ -171,6 +184,7 @@ class Engine:
         for part, readings in blocks(transaction, todo, self._readings_per_block):
             result = evaluate(readings, meters.take(part), before[part])
             before[part] = result.state
+            leave_rollup_work(transaction, readings, claimed.meter_keys, claimed.since_us, now)
             episodes.append(result.episodes)
             count += len(readings)
             keys, first = np.unique(readings.meter_key, return_index=True)

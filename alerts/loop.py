@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 from alerts.decisions import Decided
 from alerts.exceptions import StaleDecisionError
 from alerts.inspections.store import Planned
+from alerts.rollups.upkeep import Upkept
+from alerts.rollups.work import waiting as rollups_waiting
 from alerts.work import EngineCycle
 from storage.database import Database
 from storage.exceptions import SerializationError, StorageError, UniqueViolationError
@@ -38,6 +40,9 @@ class Runs(Protocol):
     def run_clock(self, now: datetime) -> Decided:
         """Look at what only the clock can tell."""
 
+    def run_rollups(self) -> Upkept:
+        """Bring the oldest touched roll-ups up to date."""
+
     def plan_everywhere(self, now: datetime) -> Planned:
         """Write obligations and their tasks."""
 
@@ -49,6 +54,8 @@ class Rhythm:
     idle_wait_s: float = 0.2
     clock_every_s: float = 10.0
     heartbeat_every_s: float = 3.0
+    #: Once there is no more to roll up, the work of that long is done together.
+    rollups_every_s: float = 30.0
 
 
 @dataclass(slots=True)
@@ -67,6 +74,9 @@ class Figures:
     tasks_created: int = 0
     obligations: int = 0
     conflicts: int = 0
+    #: Rows of roll-ups that are new or changed.
+    rollup_hours: int = 0
+    rollup_days: int = 0
 
     def add_cycle(self, cycle: EngineCycle) -> None:
         """Count a cycle."""
@@ -94,6 +104,7 @@ class Loop:
         self._started_at: datetime | None = None
         self._next_clock: datetime | None = None
         self._next_heartbeat: datetime | None = None
+        self._next_rollups: datetime | None = None
         self._planned: Any = None
 
     def run(self, stop: threading.Event, clock: Callable[[], datetime]) -> None:
@@ -132,10 +143,22 @@ class Loop:
             self._plan_if_due(now)
             self.figures.add_decided(self._engine.run_clock(now))
             self._next_clock = now + timedelta(seconds=self._rhythm.clock_every_s)
+        rolling = self._roll_up_if_due(now)
         if self._next_heartbeat is None or now >= self._next_heartbeat:
             self._beat(now, self._started_at)
             self._next_heartbeat = now + timedelta(seconds=self._rhythm.heartbeat_every_s)
-        return cycle.claimed > 0
+        return cycle.claimed > 0 or rolling
+
+    def _roll_up_if_due(self, now: datetime) -> bool:
+        """Do one step of the roll-ups' upkeep, so that alarms wait for no more than that."""
+        if self._next_rollups is not None and now < self._next_rollups:
+            return False
+        done = self._engine.run_rollups()
+        self.figures.rollup_hours += done.hours
+        self.figures.rollup_days += done.days
+        if done.claimed == 0:
+            self._next_rollups = now + timedelta(seconds=self._rhythm.rollups_every_s)
+        return done.claimed > 0
 
     def _plan_if_due(self, now: datetime) -> None:
         """Plan on each new day of any company, and when the registry changed."""
@@ -156,5 +179,6 @@ class Loop:
             oldest_at = waiting["oldest_at"]
             lag_s = max((now - oldest_at).total_seconds(), 0.0) if oldest_at else 0.0
             figures = {**asdict(self.figures), "waiting": waiting["waiting"], "lag_s": lag_s}
+            figures["rollup_waiting"], figures["rollup_lag_s"] = rollups_waiting(transaction, now)
             beat = {"started_at": started_at, "now": now, "figures": json.dumps(figures)}
             transaction.execute(_SQL["heartbeat"], beat)

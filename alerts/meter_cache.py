@@ -24,8 +24,13 @@ class MeterCache:
         self._table = MeterTable.build([], [])
         self._updated_us = np.empty(0, dtype=np.int64)
 
-    def table(self, transaction: Transaction, meter_keys: NDArray[np.int32], now: datetime) -> MeterTable:
-        """Give the limits of some meters as of now, sorted by number; one not in the registry is left out."""
+    def table(
+        self, transaction: Transaction, meter_keys: NDArray[np.int32], now: datetime | None = None
+    ) -> MeterTable:
+        """Give the limits of some meters as of now, sorted by number; one not in the registry is left out.
+
+        Without `now` it is the database's own.
+        """
         row = transaction.row(_SQL["meter_versions"], {"meter_keys": meter_keys, "now": now}) or {}
         if self._current.renew(transaction, row.get("policy_ids") or [], now):
             self._table = MeterTable.build([], [])

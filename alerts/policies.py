@@ -21,7 +21,7 @@ class CurrentPolicies:
         self.policies: Policies = DEFAULT_POLICIES
         self._versions: list[int] = []
 
-    def renew(self, transaction: Transaction, versions: Sequence[int], now: datetime) -> bool:
+    def renew(self, transaction: Transaction, versions: Sequence[int], now: datetime | None) -> bool:
         """Load the documents if other versions than those loaded are valid; tells whether it did.
 
         A document that this program cannot read counts for nothing, and is logged: the engine goes

@@ -38,7 +38,8 @@ SELECT count(*) AS waiting, min(created_at) AS oldest_at FROM dirty_work
 SELECT array_agg(meter_key ORDER BY meter_key) AS meter_keys,
     array_agg((extract(epoch FROM updated_at) * 1000000)::bigint ORDER BY meter_key) AS updated_us,
     (SELECT array_agg(policy_id) FROM (
-        SELECT DISTINCT ON (company) policy_id FROM policy WHERE valid_from <= %(now)s
+        SELECT DISTINCT ON (company) policy_id FROM policy
+        WHERE valid_from <= coalesce(%(now)s::timestamptz, transaction_timestamp())
         ORDER BY company, valid_from DESC, policy_id DESC
     ) AS valid) AS policy_ids
 FROM meter WHERE meter_key = ANY(%(meter_keys)s)

@@ -123,6 +123,12 @@ class Block:
         out[self.dropout] = Flag.UNKNOWN
         return out
 
+    def nothing_reported(self) -> Flags:
+        """Give the flags of a check that finds nothing to look at in the whole block."""
+        out = np.full(len(self), Flag.MISSING, dtype=np.uint8)
+        out[self.dropout] = Flag.UNKNOWN
+        return out
+
     def samples(self, present: Mask, carried_us: NDArray[np.int64]) -> NDArray[np.intp]:
         """Give the rows that a look at neighbours may use: reported, no dropout frame, later than the last.
 

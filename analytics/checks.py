@@ -5,9 +5,9 @@ from __future__ import annotations
 from analytics import oil
 from analytics.battery import voltage
 from analytics.block import Check
-from analytics.data import dropout, silence, temperature
+from analytics.data import clock, dropout, silence, status, temperature
 from analytics.flow import over_range, sustained, under_range
-from analytics.prepaid import balance
+from analytics.prepaid import balance, frozen, valve_closed, without_balance
 from analytics.register import idle, reversal, stalled
 
 CHECKS: tuple[Check, ...] = (
@@ -20,9 +20,14 @@ CHECKS: tuple[Check, ...] = (
     stalled.CHECK,
     idle.CHECK,
     balance.CHECK,
+    valve_closed.CHECK,
+    without_balance.CHECK,
+    frozen.CHECK,
     voltage.CHECK,
     oil.CHECK,
     silence.CHECK,
+    clock.CHECK,
+    status.CHECK,
 )
 
 #: Codes that flag readings, each once.

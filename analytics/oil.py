@@ -1,6 +1,7 @@
-"""Oil of Roots meters: due by the calendar or by the gas measured, whichever comes first.
+"""Oil of Roots meters: due by the calendar, the gas measured or the level, whichever comes first.
 
-No sourced interval exists: a finding needs an interval in the registry, and there is no default.
+No sourced interval exists: calendar and volume need one in the registry or the policy, and there is
+no default. The level is the meter's own word, its status `low_oil`.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ from analytics.segments import Mask
 from fleet.checks import BY_CODE
 from fleet.flags import Flag
 from fleet.meter_table import Limit, MeterTable, each, nearest
+from fleet.policies import Origin
 from fleet.readings import ABSENT
+from fleet.wire import status_bits
 
 _NEVER_US = ONGOING_US
+_LOW_OIL = status_bits(["low_oil"])
 
 
 def carry_oil_account(block: Block) -> Verdict:
-    """Carry the readings at which the working register passed each share of the interval.
+    """Carry the readings at which the working register passed each share, and at which oil was low.
 
     Raises no flag of its own: what is due is decided by `oil_service`, for the calendar moves
     without readings.
@@ -38,12 +42,39 @@ def carry_oil_account(block: Block) -> Verdict:
         begins = past & ~seg.previous(past, carried != ABSENT)
         since_us = seg.latest(np.where(past, time_us, ABSENT), begins | ~past, carried)
         verdict.state[name] = seg.closing(since_us, carried)
+    verdict.state |= _level(block)
     return verdict
 
 
+def _level(block: Block) -> dict[str, NDArray[np.int64]]:
+    """Carry the first and the last report in a row of `low_oil`; a reading without a status is none."""
+    bits, since_us, last_us = (
+        block.readings.status_bits,
+        block.state["oil_low_us"],
+        block.state["oil_low_last_us"],
+    )
+    low = (bits > 0) & ((bits & _LOW_OIL) > 0) & ~block.dropout
+    if not low.any() and not (since_us != ABSENT).any():
+        return {}
+    rows = np.flatnonzero((bits != ABSENT) & ~block.dropout)
+    seg, low, time_us = block.seg.take(rows), low[rows], block.time_us[rows]
+    begins = low & ~seg.previous(low, since_us != ABSENT)
+    low_us = seg.latest(np.where(low, time_us, ABSENT), begins | ~low, since_us)
+    return {
+        "oil_low_us": seg.closing(low_us, since_us),
+        "oil_low_last_us": seg.closing(np.where(low, time_us, ABSENT), last_us),
+    }
+
+
 def volume_share(meters: MeterTable, register_m3: Floats) -> Floats:
-    """Divide what was measured since the oil was filled by the interval; NaN where either is unknown."""
-    share: Floats = (register_m3 - meters.oil_volume_at_fill_m3) / meters.oil_interval_m3
+    """Divide what was measured since the oil was filled by the interval; NaN where either is unknown.
+
+    A register below its state at the fill by more than half of what it can show has rolled over;
+    by less, it was reversed or exchanged, and the share is negative.
+    """
+    measured_m3 = register_m3 - meters.oil_volume_at_fill_m3
+    rolled = measured_m3 < -meters.register_top_m3 / 2
+    share: Floats = (measured_m3 + np.where(rolled, meters.register_top_m3, 0.0)) / meters.oil_interval_m3
     return share
 
 
@@ -59,6 +90,11 @@ def oil_service(
     the calendar: local midnight of the day; by volume: the first reading past it; the earlier of
     the two. Value: the larger share of the interval used, 1 being due; limit: the share it is
     held against.
+
+    Overdue by level from the first reading whose status says `low_oil` until one whose status does
+    not, or until the registry says that oil was filled: on that day or later the last such reading
+    counts no more, and what is still reported after that day begins anew with the next one. Value:
+    the share as above where that is due too, else NaN.
     """
     elapsed = _days_since(meters.oil_filled_day, now_us, utc_offset_s) / meters.oil_interval_days
     measured = volume_share(meters, state["volume_steady"])
@@ -66,10 +102,14 @@ def oil_service(
     over_us = _onset_us(meters, state, "oil_over_us", 1.0, now_us, utc_offset_s, measured)
     soon_ratio = meters.limit(lambda p: p.oil_due_soon_ratio)
     soon_us = _onset_us(meters, state, "oil_soon_us", soon_ratio, now_us, utc_offset_s, measured)
+    by_level_us = _low_since_us(meters, state, utc_offset_s)
+    used = np.where((over_us == _NEVER_US) & (by_level_us != _NEVER_US), np.nan, used)
+    over_us = np.minimum(over_us, by_level_us)
     # The interval that is used up the most is the one that counts.
     by_volume = np.isnan(elapsed) | (measured > elapsed)
     names = ("oil_interval_m3", "oil_interval_days")
     origin = np.where(by_volume, *(meters.origin_of(name) for name in names))
+    origin[np.isnan(used)] = Origin.NONE
     soon_origin = nearest(origin, meters.origin_of("oil_due_soon_ratio"))
     over = over_us != _NEVER_US
     soon = (soon_us != _NEVER_US) & ~over
@@ -101,6 +141,19 @@ def _onset_us(
     by_volume = np.where(measured >= ratio, crossed, _NEVER_US)
     earlier: NDArray[np.int64] = np.minimum(by_calendar, by_volume)
     return earlier
+
+
+def _low_since_us(
+    meters: MeterTable, state: NDArray[np.void], utc_offset_s: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Find since when the oil is reported low, not counting what was before it was filled."""
+    low_us, last_us = state["oil_low_us"], state["oil_low_last_us"]
+    filled_us = np.full(len(meters), ABSENT)
+    known = ~np.isnan(meters.oil_filled_day)
+    filled_us[known] = midnight_us(meters.oil_filled_day[known] + 1, utc_offset_s[known])
+    low = meters.oiled & (low_us != ABSENT) & (last_us >= filled_us)
+    since_us: NDArray[np.int64] = np.where(low, np.maximum(low_us, filled_us), _NEVER_US)
+    return since_us
 
 
 def _days_since(day: Floats, now_us: int, utc_offset_s: NDArray[np.int64]) -> Floats:
@@ -135,6 +188,12 @@ def _episodes(
 CHECK = Check(
     codes=(),
     run=carry_oil_account,
-    # Since when the working register is past each share of the oil's interval.
-    carries=(("oil_soon_us", "i8"), ("oil_over_us", "i8")),
+    carries=(
+        # Since when the working register is past each share of the oil's interval.
+        ("oil_soon_us", "i8"),
+        ("oil_over_us", "i8"),
+        # The first and the last report in a row that the oil is low.
+        ("oil_low_us", "i8"),
+        ("oil_low_last_us", "i8"),
+    ),
 )

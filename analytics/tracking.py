@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,16 @@ _NONE = np.array((ABSENT, 0, np.nan, 0), dtype=OPEN_DTYPE)
 def nothing_open(n: int) -> NDArray[np.void]:
     """Make the carried part of n meters without an open episode."""
     return np.full(n, _NONE, dtype=OPEN_DTYPE)
+
+
+class Worse(Protocol):
+    """Takes the worse of values; np.fmax and np.fmin do."""
+
+    def __call__(self, one: Any, other: Any, /) -> Any:
+        """Give the worse of two, element by element."""
+
+    def reduceat(self, values: Any, heads: Any, /) -> Any:
+        """Give the worst from each head to the next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,8 +67,8 @@ class Tracker:
     """How a check's decisions become episodes."""
 
     code: str
-    #: The worse of two values: np.fmax or np.fmin.
-    worse: np.ufunc = np.fmax
+    #: The worse of two values: np.fmax, np.fmin, or what else adds up.
+    worse: Worse = np.fmax
     part: int = 0
     #: Whether a good sample ends an episode at its own onset (a window's beginning), not at its time.
     ends_at_onset: bool = False

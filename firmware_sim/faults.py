@@ -53,7 +53,7 @@ EXPECTED: dict[Fault, Expectation] = {
     Fault.OVER_RANGE_BURST: Expectation("flow_over_range"),
     Fault.OVER_RANGE_LONG: Expectation("flow_over_range_sustained", ("flow_over_range",)),
     Fault.UNDER_RANGE: Expectation("flow_under_range"),
-    Fault.BATTERY_LOW: Expectation("battery_low"),
+    Fault.BATTERY_LOW: Expectation("battery_low", ("status_reported",)),
     Fault.BATTERY_OVERDUE: Expectation("battery_overdue"),
     Fault.OIL_OVERDUE_DAYS: Expectation("oil_overdue", needs="roots"),
     Fault.OIL_OVERDUE_VOLUME: Expectation("oil_overdue", needs="roots"),

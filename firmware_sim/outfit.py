@@ -19,9 +19,9 @@ _HEALTHY_FLOOR = 2.0
 _LATE_FLOOR = 0.2
 #: Voltage of a fresh battery and of one at the end of its life, still well above its limit.
 _VOLTS = {"alkaline_6v": (6.25, 5.45), "lithium_3v6": (3.66, 3.56)}
-#: Where the voltage falls by a fault of strength 0 and 1: an alkaline pack stays above its
-#: cut-off, at which the controller would close the valve.
-_LOW_VOLTS = {"alkaline_6v": (4.6, 4.8), "lithium_3v6": (3.0, 3.2)}
+#: Where the voltage falls by a fault of strength 0 and 1: it stays above the critical voltage, at
+#: which an alkaline pack's controller would close the valve.
+_LOW_VOLTS = {"alkaline_6v": (4.6, 4.8), "lithium_3v6": (3.13, 3.25)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,12 +62,19 @@ CATALOGUE: tuple[CheckSpec, ...] = (
     _spec(8, "idle_or_stuck", _I, _I, None, "d"),
     _spec(9, "balance_low", _N, _N, None, "balance"),
     _spec(10, "balance_exhausted", _M, _M, None, "balance"),
-    _spec(11, "battery_low", _N, _M, TaskKind.BATTERY_REPLACEMENT, "V"),
+    _spec(11, "battery_low", _N, _N, TaskKind.BATTERY_REPLACEMENT, "V"),
     _spec(12, "battery_overdue", _N, _M, TaskKind.BATTERY_REPLACEMENT, "d"),
     _spec(13, "oil_due_soon", _N, _N, TaskKind.OIL_SERVICE, "1"),
     _spec(14, "oil_overdue", _M, _M, TaskKind.OIL_SERVICE, "1"),
     _spec(15, "meter_silent", _M, _M, TaskKind.ALARM_VISIT, "s"),
     _spec(16, "data_gap", _N, _N, None, "s"),
+    # The visit is that of `battery_low`, which a critical battery is as well.
+    _spec(22, "battery_critical", _M, _M, None, "V"),
+    _spec(23, "flow_with_valve_closed", _C, _C, TaskKind.ALARM_VISIT, "m3/h"),
+    _spec(24, "flow_without_balance", _M, _M, TaskKind.ALARM_VISIT, "m3/h"),
+    _spec(25, "balance_frozen", _M, _M, TaskKind.ALARM_VISIT, "m3"),
+    _spec(30, "clock_skew", _N, _N, None, "s"),
+    _spec(31, "status_reported", _N, _M, None, "1"),
 )
 
 BY_CODE: dict[str, CheckSpec] = {spec.code: spec for spec in CATALOGUE}

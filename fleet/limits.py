@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fleet.meters import Meter, Technology
+from fleet.meters import OILED, Meter
 from fleet.policies import Origin, ResolvedPolicy
 from fleet.policy import UNKNOWN_BATTERY
 from fleet.ratings import default_qmax_m3h, default_qmin_m3h
@@ -122,7 +122,7 @@ def _battery_limit(kind: str | None, name: str, resolved: ResolvedPolicy) -> Res
 def _oil(meter: Meter, resolved: ResolvedPolicy) -> dict[str, ResolvedLimit]:
     """Resolve the oil's limits; a meter without bearings to oil has none, whatever its row says."""
     names = ("oil_filled_day", "oil_interval_days", "oil_volume_at_fill_m3", "oil_interval_m3")
-    if meter.technology not in (Technology.ROOTS, Technology.TURBINE):
+    if meter.technology not in OILED:
         return dict.fromkeys(names, _NOTHING)
     policy = resolved.policy
     return {

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleet.limits import LIMITS, resolve
-from fleet.meters import Meter
+from fleet.meters import OILED, Meter
 from fleet.policies import DEFAULT_POLICIES, Origin, Policies, ResolvedPolicy
 from fleet.policy import Policy
 
@@ -24,6 +24,8 @@ class MeterTable:
 
     meter_key: NDArray[np.int32]
     prepaid: NDArray[np.bool_]
+    #: Whether the meter has bearings to oil.
+    oiled: NDArray[np.bool_]
     qmax_m3h: NDArray[np.float64]
     qmin_m3h: NDArray[np.float64]
     interval_s: NDArray[np.float64]
@@ -76,6 +78,7 @@ class MeterTable:
         return cls(
             meter_key=numbers[order].astype(np.int32),
             prepaid=np.array([meter.prepaid for meter in mine], dtype=np.bool_),
+            oiled=np.array([meter.technology in OILED for meter in mine], dtype=np.bool_),
             origins=np.array(origins, dtype=np.uint8).reshape(len(mine), len(LIMITS)),
             policy_row=np.array([row_of[id(policy)] for policy in resolved], dtype=np.int32),
             policies=tuple(known.values()),

@@ -34,6 +34,10 @@ class Technology(StrEnum):
     ULTRASONIC = "ultrasonic"
 
 
+#: Technologies with bearings to oil.
+OILED = frozenset({Technology.ROOTS, Technology.TURBINE})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meter:
     """One row of the registry; None where the registry is silent. Field names are the CSV's."""

@@ -70,6 +70,8 @@ class Policy:
     silent_after_at_least_s: int = 900
     #: Numbered readings that have not come for this long, although they were asked for, are a finding.
     gap_open_after_s: int = 1800
+    #: A reading may be that much ahead of its arrival; clocks differ.
+    clock_ahead_s: float = 60.0
     #: A single temperature that far from both its neighbours is a glitch, K.
     glitch_temperature_k: float = 20.0
     #: Share of the oil's interval, by calendar or volume, at which service is due soon.
@@ -83,6 +85,14 @@ class Policy:
     #: Oil of meters with bearings is due after that time, or that volume; NaN for no limit.
     oil_interval_days: float = math.nan
     oil_interval_m3: float = math.nan
+    #: A prepaid customer may go so far below 0 before the valve closes (overdraft, emergency credit);
+    #: in the balance's unit.
+    overdraft: float = 0.0
+    #: A prepaid balance that does not change for so long (some are settled once a day) while the
+    #: register moves by so many steps, and by so much at least, is frozen.
+    balance_frozen_for_s: int = 2 * 86400
+    balance_frozen_steps: float = 10.0
+    balance_frozen_at_least_m3: float = 2.0
     #: What a cubic metre costs where the balance is money, NaN where nobody says.
     price_per_m3: float = math.nan
     #: What the registry leaves empty: the time between readings, and the register's digits and resolution.

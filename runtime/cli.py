@@ -138,6 +138,9 @@ def check(
     tz: Zone = None,
     out: Annotated[Path | None, typer.Option(help="Findings CSV; standard output without it.")] = None,
     now: Annotated[str | None, typer.Option(help="Judge due dates as of this time.")] = None,
+    rollups: Annotated[
+        Path | None, typer.Option(help="Also write volumes of hours, days and months, CSV.", dir_okay=False)
+    ] = None,
     policy: Annotated[Path | None, typer.Option(help="Limits as TOML, see docs/policies.md.")] = None,
     policy_before: Annotated[
         Path | None, typer.Option(help="Compare with this policy instead of the defaults.")
@@ -151,7 +154,7 @@ def check(
     from runtime.policy_check import PolicyOptions  # noqa: PLC0415
 
     policies = PolicyOptions(policy=policy, before=policy_before, compare=compare)
-    raise typer.Exit(run(readings, meters, file_map, tz, out, now, policies))
+    raise typer.Exit(run(readings, meters, file_map, tz, out, now, rollups, policies))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from fleet.checks import BY_NUMBER
 from fleet.flags import Flag
 from fleet.policies import Origin
 from fleet.times import to_datetime
+from fleet.wire import status_codes
 
 COLUMNS = ("meter_id", "check", "severity", "started_at", "ended_at", "readings", "value", "limit", "detail")
 
@@ -28,10 +29,16 @@ _DETAILS = {
     "balance_low": "Balance down to {value:g}, at or below the limit of {limit:g}.",
     "balance_exhausted": "Balance used up: {value:g}.",
     "battery_low": "Battery {part} down to {value:g} V, below {limit:g} V.",
+    "battery_critical": "Battery {part} down to {value:g} V, below {limit:g} V: it may fail any day.",
     "battery_overdue": "Battery {part} is {value:.0f} days past the end of its life.",
     "oil_due_soon": "{value:.0%} of the oil's interval is used up: service is due soon.",
     "oil_overdue": "{value:.0%} of the oil's interval is used up: service is overdue.",
+    "flow_with_valve_closed": "The valve reports closed, and gas passes: {value:.3g} m³/h.",
+    "flow_without_balance": "The balance is used up, and gas flows: {value:.3g} m³/h.",
     "data_gap": "Readings that the meter numbered have been missing for {hours:.3g} h.",
+    "balance_frozen": "The register moved by {value:g} m³, and the balance did not change.",
+    "clock_skew": "The meter's clock is {value:.0f} s ahead of its readings' arrival.",
+    "status_reported": "The meter reports: {status}.",
     "meter_silent": "Nothing was heard for {hours:.3g} h; silence is counted from {limit_hours:.3g} h on.",
 }
 _WHOSE = {
@@ -40,6 +47,7 @@ _WHOSE = {
     Origin.COMPANY: "the limit of its company",
     Origin.DEFAULT: "the default limit",
 }
+_LOW_OIL = "The meter reports that its oil is low."
 _MISREAD_REGISTER = "A single register reading that fell or leapt and was back at the next one."
 
 
@@ -98,6 +106,10 @@ def detail(code: str, value: float, limit: float, part: int, origin: Origin = Or
     """Say in a sentence what was found, and whose limit it was held against."""
     if code == "sensor_glitch" and math.isnan(value):
         return _MISREAD_REGISTER
+    if code == "oil_overdue" and math.isnan(value):
+        return _LOW_OIL
+    if code == "status_reported":
+        return _DETAILS[code].format(status=", ".join(status_codes(int(value))).replace("_", " "))
     hours = {"hours": value / _S_PER_H, "limit_hours": limit / _S_PER_H}
     said = _DETAILS[code].format(value=value, limit=limit, part=part, **hours)
     return said if origin is Origin.NONE else f"{said.removesuffix('.')} ({_WHOSE[origin]})."

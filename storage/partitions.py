@@ -18,24 +18,25 @@ _AHEAD_DAYS = 62
 
 @dataclass(frozen=True, slots=True)
 class MonthPartition:
-    """One partition: all readings whose device time lies in [start, end)."""
+    """One partition: all rows of a table, readings where none is named, whose time lies in [start, end)."""
 
     start: date
     end: date
+    table: str = "reading"
 
     @property
     def name(self) -> str:
         """Name of the partition's table."""
-        return f"reading_{self.start:%Y_%m}"
+        return f"{self.table}_{self.start:%Y_%m}"
 
 
-def months(first: date, last: date) -> list[MonthPartition]:
+def months(first: date, last: date, table: str = "reading") -> list[MonthPartition]:
     """List the calendar months that meet [first, last]."""
     found = []
     start = first.replace(day=1)
     while start <= last:
         end = (start + timedelta(days=32)).replace(day=1)
-        found.append(MonthPartition(start, end))
+        found.append(MonthPartition(start, end, table))
         start = end
     return found
 
@@ -55,7 +56,7 @@ def ensure_partitions(
 def ensure_months(transaction: Transaction, wanted: Sequence[MonthPartition]) -> list[str]:
     """Make those of some partitions that are not there yet; gives their names.
 
-    Each one locks the whole table until the transaction ends: commit before writing readings.
+    Each one locks its whole table until the transaction ends: commit before writing rows.
     """
     if not _missing(transaction, wanted):
         return []
@@ -64,15 +65,17 @@ def ensure_months(transaction: Transaction, wanted: Sequence[MonthPartition]) ->
     missing = _missing(transaction, wanted)
     for month in missing:
         transaction.execute(
-            f"CREATE TABLE IF NOT EXISTS {month.name} PARTITION OF reading "
+            f"CREATE TABLE IF NOT EXISTS {month.name} PARTITION OF {month.table} "
             f"FOR VALUES FROM ('{month.start} 00:00:00+00') TO ('{month.end} 00:00:00+00')"
         )
     return [month.name for month in missing]
 
 
 def _missing(transaction: Transaction, wanted: Sequence[MonthPartition]) -> list[MonthPartition]:
-    row = transaction.row(_SQL["reading_is_partitioned"])
-    if row is None or not row["partitioned"]:
-        return []
-    there = {found["name"] for found in transaction.rows(_SQL["reading_partitions"])}
-    return [month for month in wanted if month.name not in there]
+    missing = []
+    for table in dict.fromkeys(month.table for month in wanted):
+        row = transaction.row(_SQL["table_is_partitioned"], {"table": table})
+        if row and row["partitioned"]:
+            there = {found["name"] for found in transaction.rows(_SQL["table_partitions"], {"table": table})}
+            missing += [month for month in wanted if month.table == table and month.name not in there]
+    return missing

@@ -25,8 +25,10 @@ class PolicyVersion:
     valid_from: datetime
 
 
-def valid_policies(transaction: Transaction, now: datetime) -> dict[str, PolicyVersion]:
+def valid_policies(transaction: Transaction, now: datetime | None) -> dict[str, PolicyVersion]:
     """Load the version of each document that is valid now, by the document's name.
+
+    None for `now` is the database's own time.
 
     Of several it is the one that became valid last, and of those the one that was written last.
     """

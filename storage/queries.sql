@@ -41,13 +41,13 @@ CREATE EXTENSION IF NOT EXISTS timescaledb
 -- Lists the migrations that are finished; an error means the database was never migrated.
 SELECT version FROM schema_migration WHERE finished_at IS NOT NULL
 
--- reading_is_partitioned --
--- Tells whether telemetry lies in plain partitions rather than in a hypertable.
-SELECT relkind = 'p' AS partitioned FROM pg_class WHERE oid = 'reading'::regclass
+-- table_is_partitioned --
+-- Tells whether a table lies in plain partitions rather than in a hypertable.
+SELECT relkind = 'p' AS partitioned FROM pg_class WHERE oid = %(table)s::regclass
 
--- reading_partitions --
--- Lists the names of the partitions that are there.
-SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'reading'::regclass
+-- table_partitions --
+-- Lists the names of a table's partitions that are there.
+SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = %(table)s::regclass
 
 -- partitions_lock --
 -- Waits until no other transaction makes partitions.
@@ -129,9 +129,9 @@ WHERE meter.meter_id = ANY(%(meter_ids)s) AND task.meter_key = meter.meter_key
     AND task.state NOT IN ('done', 'verified', 'cancelled')
 
 -- policies_valid --
--- Lists the version that is valid at a moment of each policy document; NULL is the group's.
+-- Lists the version that is valid at a moment, or now, of each policy document; NULL is the group's.
 SELECT DISTINCT ON (company) policy_id, company, document, author, created_at, valid_from
-FROM policy WHERE valid_from <= %(now)s
+FROM policy WHERE valid_from <= coalesce(%(now)s::timestamptz, transaction_timestamp())
 ORDER BY company, valid_from DESC, policy_id DESC
 
 -- policy_versions_ahead --

@@ -31,6 +31,7 @@ from ingest.files import FileReadings, load_map, read_readings
 from runtime.exceptions import RuntimeFailure
 from runtime.findings import COLUMNS, Finding, findings_of
 from runtime.policy_check import PolicyOptions, PolicyRefusedError, read_options
+from runtime.rollups import volumes_of, write_volumes
 
 _DONE, _FAILED, _WRONG_USAGE = 0, 1, 2
 #: More lines than this of one kind are counted, not printed.
@@ -44,6 +45,7 @@ def check(
     tz: str | None,
     out: Path | None,
     now: str | None,
+    rollups: Path | None = None,
     options: PolicyOptions | None = None,
 ) -> int:
     """Write what the checks find in a file of readings as CSV; gives the exit code.
@@ -63,6 +65,8 @@ def check(
     now
         RFC 3339: as of when batteries, oil and silence are judged; None for the newest reading.
         Rows later than this and than the present are refused.
+    rollups
+        Where to write the volumes of hours, days and months as CSV; None for nowhere.
     options
         With a policy the findings are those under it, and what it changes is told beside them.
     """
@@ -89,8 +93,11 @@ def check(
         _list(policies.strangers(registry.values()))
         result = _judge(known, policies.after, now_us, offset_s)
         found = findings_of(result.episodes, known.ids)
+        periods = _write_rollups(known, policies.after, zone, rollups) if rollups else None
         _write(found, out)
         _summarise(source, known, result, found)
+        if periods is not None:
+            _say(f"{periods} volume(s) of hours, days and months written to {rollups}")
         if policies.compared:
             before = _judge(known, policies.before, now_us, offset_s)
             for line in policies.tell(compare(before.episodes, result.episodes), known.ids):
@@ -211,6 +218,13 @@ def _write(found: list[Finding], out: Path | None) -> None:
         writer.writerow(COLUMNS)
         writer.writerows(finding.row() for finding in found)
         sink.flush()
+
+
+def _write_rollups(known: _Known, policies: PolicyFile, zone: ZoneInfo, path: Path) -> int:
+    table = MeterTable.build(known.meters, policies=policies.policies())
+    volumes = volumes_of(known.readings, table, known.ids, zone)
+    with path.open("w", encoding="utf-8", newline="") as sink:
+        return write_volumes(volumes, zone, sink)
 
 
 def _summarise(source: FileReadings, known: _Known, result: Evaluation, found: list[Finding]) -> None:

@@ -171,6 +171,7 @@ def test_migrating_twice_applies_nothing_the_second_time(empty_database_url: str
         "0005_subscription",
         "0006_heartbeat_instance",
         "0007_import_conflicts",
+        "0008_rollups",
         "0010_policy",
     ]
     assert is_migrated(database)
@@ -188,7 +189,12 @@ def test_a_heartbeat_of_before_there_were_instances_is_kept_without_a_name(
         migrate(database)
     with database.transaction() as transaction:
         transaction.execute("INSERT INTO service_heartbeat VALUES ('ingest', now(), now(), '{}')")
-    assert migrate(database) == ["0006_heartbeat_instance", "0007_import_conflicts", "0010_policy"]
+    assert migrate(database) == [
+        "0006_heartbeat_instance",
+        "0007_import_conflicts",
+        "0008_rollups",
+        "0010_policy",
+    ]
     with database.transaction() as transaction:
         beat = "INSERT INTO service_heartbeat (service, instance, started_at, beat_at, figures) "
         transaction.execute(beat + "VALUES ('ingest', 'north', now(), now(), '{}')")
@@ -222,7 +228,7 @@ def test_both_layouts_have_the_same_versions() -> None:
 
 def test_partitions_are_made_ahead_and_only_once(database: Database) -> None:
     with database.transaction() as transaction:
-        row = transaction.row(load_queries("storage")["reading_is_partitioned"])
+        row = transaction.row(load_queries("storage")["table_is_partitioned"], {"table": "reading"})
         if row is None or not row["partitioned"]:
             pytest.skip("TimescaleDB makes its chunks by itself")
         made = ensure_partitions(transaction, datetime(2031, 1, 15, tzinfo=UTC))

@@ -41,6 +41,16 @@ BY_POLICY: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, list[float]
         {"battery_type": "lithium_3v6"},
         {"battery_v": [3.2, 3.2, 3.2]},
     ),
+    "battery_critical": (
+        {"battery": {"lithium_3v6": {"critical_v": 3.25}}},
+        {"battery_type": "lithium_3v6"},
+        {"battery_v": [3.2, 3.2, 3.2]},
+    ),
+    "balance_frozen": (
+        {"balance_frozen_for_s": 7200, "balance_frozen_steps": 5},
+        {"prepaid": True, "balance_unit": "CNY"},
+        {"balance": [150.0] * 6, "volume_m3": [100.0, 110, 120, 130, 140, 150]},
+    ),
     "battery_overdue": (
         {"battery": {"lithium_3v6": {"life_days": 100}}},
         {"battery_type": "lithium_3v6", "installed_on": "2015-01-01"},
@@ -66,9 +76,15 @@ BY_METER: dict[str, tuple[dict[str, Any], dict[str, list[float]]]] = {
     "flow_under_range": ({"qmin": 3}, {"flow_m3h": [1.0] * 5}),
 }
 #: What has no limit that anybody could set.
-WITHOUT = {"dropout_frame", "balance_exhausted"}
+WITHOUT = {
+    "dropout_frame",
+    "balance_exhausted",
+    "status_reported",
+    "flow_with_valve_closed",
+    "flow_without_balance",
+}
 #: Decided where the database is: tests/integration/alerts/test_policies.py.
-ELSEWHERE = {"data_gap"}
+ELSEWHERE = {"data_gap", "clock_skew"}
 
 
 def origins(code: str, fields: dict[str, Any], columns: dict[str, list[float]], **policies: Any) -> set[int]:

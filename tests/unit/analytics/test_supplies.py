@@ -9,11 +9,15 @@ import pytest
 
 from analytics.episodes import ONGOING_US
 from analytics.pipeline import CLOCK_CHECKS, evaluate_clock, initial_state
-from fleet.checks import BY_NUMBER
+from fleet.checks import BY_CODE, BY_NUMBER
 from fleet.meter_table import MeterTable
+from fleet.readings import ABSENT
+from fleet.wire import status_bits
 
 NAN = float("nan")
 DAY_US = 86_400_000_000
+#: When the readings of `judge` begin.
+START_US = 1_699_999_200_000_000
 
 
 def test_balance_by_hand(judge):
@@ -29,37 +33,6 @@ def test_balance_by_hand(judge):
 def test_a_meter_that_is_not_prepaid_has_no_balance(judge):
     case = judge(balance=[0, 0])
     assert case.flags("balance_low") == case.flags("balance_exhausted") == "--"
-
-
-def test_battery_by_hand(judge):
-    case = judge(
-        meter={"battery_type": "lithium_3v6"},
-        battery_v=[3.6, 3.2, 3.6, 3.25, 3.2, NAN, 3.05, 3.0, 0, 3.5, 3.6, 3.6],
-    )
-    # 3.2 once is a glitch; two in a row are low, two below 3.1 critical; 0 V is no report; two good ones end it.
-    assert case.flags("battery_low") == "uuuuS-SF-ugg"
-    assert case.episodes("battery_low") == [(180, 600, 3, 3.05)]
-    assert case.result.episodes.part.tolist() == [1]
-    assert case.result.episodes.limit.tolist() == [3.3]
-
-
-def test_a_second_report_of_one_moment_confirms_nothing(judge):
-    case = judge(
-        minutes=[0, 60, 60, 120], battery_v=[3.6, 3.0, 3.0, 3.6], meter={"battery_type": "lithium_3v6"}
-    )
-    assert case.flags("battery_low") == "uuuu"
-    assert case.found == set()
-
-
-def test_each_battery_has_its_own_episode(judge):
-    case = judge(
-        meter={"battery_type": "lithium_3v6", "battery2_type": "alkaline_6v"},
-        battery_v=[3.2, 3.2, 3.2],
-        battery2_v=[4.4, 4.4, 4.4],
-    )
-    assert case.result.episodes.part.tolist() == [1, 2]
-    assert case.result.episodes.flag.tolist() == [3, 4]
-    assert case.flags("battery_low") == "uFF"
 
 
 def _us(*when: int) -> int:
@@ -140,6 +113,61 @@ def test_an_interval_made_shorter_counts_from_the_last_sample(judge, meter):
     found = evaluate_clock(shorter, case.result.state, now_us + 7, now_us)
     assert _codes(found) == ["oil_overdue"]
     assert found.started_us.tolist() == [now_us]
+
+
+def test_oil_by_volume_follows_a_roll_over(judge):
+    meter = {"oil_volume_at_fill": 9950, "oil_interval_m3": 100, "register_digits": 4}
+    case = judge(meter=meter, volume_m3=[9950, 9990, 30, 46, 52, 60])
+    now_us = int(case.result.state["last_time_us"][0])
+    over = evaluate_clock(case.table, case.result.state, now_us, now_us)
+    assert _codes(over) == ["oil_overdue"]
+    assert over.started_us.tolist() == [now_us - 3_600_000_000]
+    assert over.value.tolist() == [1.1]
+    exchanged = judge(meter=meter | {"oil_volume_at_fill": 3000}, volume_m3=[3050, 3060, 10, 20])
+    assert len(evaluate_clock(exchanged.table, exchanged.result.state, now_us, now_us)) == 0
+
+
+LOW_OIL = status_bits(["low_oil"])
+
+
+def _level(judge, *said, **meter):
+    """Judge hourly readings, from 06:00 local on 15 November 2023, whose status says low oil or not."""
+    bits = [ABSENT if word is None else LOW_OIL * word for word in said]
+    case = judge(meter=meter, status_bits=bits)
+    now_us = int(case.result.state["last_time_us"][0])
+    found = evaluate_clock(case.table, case.result.state, now_us, now_us)
+    return _codes(found), ((found.started_us - START_US) // 3_600_000_000).tolist(), found.value.tolist()
+
+
+def test_oil_by_the_level_by_hand(judge):
+    assert _level(judge, 0, 1, 0, 1, None, 1, 1, None) == (
+        ["oil_overdue"],
+        [3],
+        [pytest.approx(NAN, nan_ok=True)],
+    )
+    assert _level(judge, 0, 1, 1, 0) == ([], [], [])
+    assert _level(judge, 1, 1, technology="diaphragm") == ([], [], [])
+    assert _level(judge, None, None) == ([], [], [])
+
+
+def test_oil_that_was_filled_since_is_not_low(judge):
+    codes, since, _ = _level(judge, 1, 1, oil_filled_on=date(2023, 11, 14))
+    assert (codes, since) == (["oil_overdue"], [0])
+    assert _level(judge, 1, 1, oil_filled_on=date(2023, 11, 15)) == ([], [], [])
+    # Still low on the day after, 18 hours later.
+    codes, since, _ = _level(judge, *[1] * 20, oil_filled_on=date(2023, 11, 15))
+    assert (codes, since) == (["oil_overdue"], [18])
+
+
+def test_oil_that_is_low_and_overdue_has_its_share_told(judge):
+    case = judge(
+        meter={"oil_volume_at_fill": 1000, "oil_interval_m3": 100},
+        volume_m3=[1000, 1050, 1130],
+        status_bits=[0, LOW_OIL, LOW_OIL],
+    )
+    found = evaluate_clock(case.table, case.result.state, START_US + 7_200_000_000, 0)
+    oil = found.take(found.check == BY_CODE["oil_overdue"].number)
+    assert (oil.started_us.tolist(), oil.value.tolist()) == ([START_US + 3_600_000_000], [1.3])
 
 
 def test_without_an_interval_nothing_is_due(judge):

@@ -109,6 +109,42 @@ def test_findings_go_to_a_file(run, tmp_path):
     assert "flow_over_range" in said
 
 
+def test_volumes_go_to_a_file_to_the_last_digit_in_local_time(run, tmp_path):
+    rollups = tmp_path / "rollups.csv"
+    rows = [
+        "2024-01-31 22:10,100.1",
+        "2024-01-31 22:40,110",
+        "2024-01-31 23:00:00.5,112.44",
+        "2024-02-01 03:05,124.78",
+        "2024-02-01 04:05,124.78",
+    ]
+    readings = "meter_id,ts,volume\n" + "".join(f"m1,{row}\n" for row in rows)
+    code, _, said = run(readings, rollups=rollups)
+    assert code == 0
+    assert "5 volume(s) of hours, days and months written to" in said
+    expected = [
+        "meter_id,granularity,begin_time,begin_register,end_time,end_register,volume",
+        "m1,hour,2024-01-31T22:10:00+08:00,100.1,2024-01-31T23:00:00.500000+08:00,112.44,12.34",
+        "m1,hour,2024-01-31T23:00:00.500000+08:00,112.44,2024-02-01T03:05:00+08:00,124.78,12.34",
+        "m1,hour,2024-02-01T03:05:00+08:00,124.78,2024-02-01T04:05:00+08:00,124.78,0",
+        "m1,day,2024-01-31T22:10:00+08:00,100.1,2024-02-01T03:05:00+08:00,124.78,24.68",
+        "m1,month,2024-01-31T22:10:00+08:00,100.1,2024-02-01T03:05:00+08:00,124.78,24.68",
+    ]
+    assert rollups.read_text(encoding="utf-8").splitlines() == expected
+    run(readings, tz="UTC", rollups=rollups)
+    assert "2024-01-31T22:10:00+00:00" in rollups.read_text(encoding="utf-8")
+
+
+def test_late_and_double_rows_give_the_same_volumes(run, tmp_path):
+    header, *rows = READINGS.splitlines()[:4]
+    texts = []
+    for order in (rows, [*reversed(rows), *rows]):
+        run("\n".join([header, *order]) + "\n", rollups=tmp_path / "rollups.csv")
+        texts.append((tmp_path / "rollups.csv").read_text(encoding="utf-8"))
+    assert texts[0] == texts[1]
+    assert "m1,hour,2024-01-01T08:00:00+08:00,100,2024-01-01T09:00:00+08:00,150,50" in texts[0]
+
+
 @pytest.mark.parametrize(
     ("options", "code", "sentence"),
     [
@@ -116,6 +152,7 @@ def test_findings_go_to_a_file(run, tmp_path):
         ({"tz": "Mars"}, 2, "'Mars' is no time zone"),
         ({"file_map": Path("nowhere.toml")}, 1, "cannot read the map nowhere.toml"),
         ({"out": Path("no/such/folder/findings.csv")}, 1, "cannot write no/such/folder/findings.csv"),
+        ({"rollups": Path("no/such/folder/r.csv")}, 1, "cannot write no/such/folder/r.csv"),
         ({"readings": "a,b\n1,2\n"}, 1, "no column for meter_id, no column for ts"),
         (
             {"readings": "meter_id,ts,flow\nother,1700000000000,1\n"},

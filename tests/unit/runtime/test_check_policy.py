@@ -46,7 +46,7 @@ def run(files: Path, capsys: pytest.CaptureFixture[str]):
                 path.write_text(text, encoding="utf-8")
             paths.append(None if text is None else path)
         options = PolicyOptions(policy=paths[0], before=paths[1], compare=compare)
-        code = check(files / "readings.csv", files / "meters.csv", None, None, None, None, options)
+        code = check(files / "readings.csv", files / "meters.csv", None, None, None, None, options=options)
         said = capsys.readouterr()
         return code, list(csv.DictReader(io.StringIO(said.out))), said.err
 
@@ -153,7 +153,7 @@ def test_files_that_cannot_be_read_or_written_are_named(files, run, tmp_path):
     assert code == 1
     assert f"cannot write {tmp_path / 'no' / 'such' / 'x.csv'}: No such file or directory" in said
     options = PolicyOptions(policy=tmp_path / "none.toml")
-    assert check(files / "readings.csv", files / "meters.csv", None, None, None, None, options) == 2
+    assert check(files / "readings.csv", files / "meters.csv", None, None, None, None, options=options) == 2
     (tmp_path / "latin.toml").write_bytes(b"# \xe9\n")
     options = PolicyOptions(policy=tmp_path / "latin.toml")
-    assert check(files / "readings.csv", files / "meters.csv", None, None, None, None, options) == 2
+    assert check(files / "readings.csv", files / "meters.csv", None, None, None, None, options=options) == 2

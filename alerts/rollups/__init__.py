@@ -1,0 +1,1 @@
+"""Roll-ups in the database, kept up to date from the readings."""

@@ -1,0 +1,1 @@
+"""Roll-ups: one row per meter and local hour or day, pure and mergeable."""

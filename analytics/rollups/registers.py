@@ -1,0 +1,92 @@
+"""How far a register moved between two readings, to the last digit that it shows."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.block import US_PER_H, Floats
+from analytics.register.series import Limits
+from analytics.segments import Mask
+from fleet.meter_table import MeterTable, each
+
+#: m³/h; stands in for Qmax where none is known, so that no rise is implausible.
+_NO_LIMIT_M3H = 1e12
+#: Digits that a double holds whatever they are.
+_SIGNIFICANT = 15
+#: Whole numbers above this are not exact in a double.
+_EXACT = 2.0**53
+
+
+def moved_m3(
+    meters: MeterTable,
+    meter_key: NDArray[np.int32],
+    elapsed_us: NDArray[np.int64],
+    before: Floats,
+    after: Floats,
+    standard: Mask,
+) -> Floats:
+    """Subtract registers, allowing for a roll-over; shapes (n,), m³.
+
+    A roll-over goes from near the top of `register_digits` to near zero, by no more than can have
+    flowed meanwhile (see `analytics.register.series.Limits`). Any other fall stays what it is: a
+    negative volume. `standard` marks registers at standard conditions, which a pressure makes
+    faster. NaN where either is.
+    """
+    moved = difference(before, after)
+    fell = np.flatnonzero(moved < 0)
+    if len(fell) == 0:
+        return moved
+    limits = _limits(meters, meter_key[fell], standard[fell])
+    rolled = limits.rolled(before[fell], after[fell], elapsed_us[fell])
+    fell = fell[rolled]
+    moved[fell] = difference(before[fell], after[fell], limits.top_m3[rolled])
+    return moved
+
+
+def _limits(meters: MeterTable, meter_key: NDArray[np.int32], standard: Mask) -> Limits:
+    row = meters.rows_of(meter_key)
+    working = each(meters.limit(lambda p: p.implausible_ratio), row)
+    faster = each(meters.limit(lambda p: p.implausible_std_ratio), row)
+    qmax = meters.qmax_m3h[row]
+    fastest = np.where(np.isnan(qmax), _NO_LIMIT_M3H, np.where(standard, faster, working) * qmax) / US_PER_H
+    return Limits(
+        tolerance_m3=meters.register_step_m3[row],
+        fastest=fastest,
+        doubtful=fastest,
+        top_m3=meters.register_top_m3[row],
+        exchange_gap_us=np.inf,
+    )
+
+
+def difference(before: Floats, after: Floats, top: Floats | float = 0.0) -> Floats:
+    """Subtract as one subtracts the written numbers: 12.34, never 12.340000000000146.
+
+    The decimals are those that the two show; both are scaled to whole numbers, whose difference
+    is exact, and scaled back, which gives the double nearest to the written difference. Numbers
+    that have more digits than a double holds are rounded to `_SIGNIFICANT` of the larger one.
+    `top`, a whole number, is added where the register rolled over.
+    """
+    decimals = np.maximum(shown_decimals(before), shown_decimals(after))
+    largest = np.fmax(np.abs(before), np.abs(after))
+    whole = np.ceil(np.log10(np.nan_to_num(largest, posinf=0.0) + 1.0)).astype(np.int64)
+    scale = _POWERS[np.minimum(decimals, np.maximum(_SIGNIFICANT - whole, 0))]
+    out: Floats = (np.rint(after * scale) - np.rint(before * scale) + top * scale) / scale
+    return out
+
+
+_POWERS = 10.0 ** np.arange(_SIGNIFICANT + 1)
+
+
+def shown_decimals(values: Floats) -> NDArray[np.int64]:
+    """Count the decimals of each number as it is written shortest, at most `_SIGNIFICANT`."""
+    out = np.zeros(len(values), dtype=np.int64)
+    left = np.flatnonzero(np.isfinite(values))
+    for decimals, scale in enumerate(_POWERS.tolist()):
+        scaled = values[left] * scale
+        more = (np.rint(scaled) / scale != values[left]) & (np.abs(scaled) < _EXACT)
+        left = left[more]
+        if len(left) == 0:
+            break
+        out[left] = min(decimals + 1, _SIGNIFICANT)
+    return out
