@@ -6,14 +6,17 @@ FOR ?=
 REPORT ?=
 PEERS ?=
 PEERS_VENV := .local/bench-peers
+ANALYTICS_PEERS_VENV := .local/bench-analytics-peers
 N ?= 200000
 RUNS ?=
 SEED ?=
 BACKLOG ?=
 MQTT ?= 5
+METERS ?=
+DAYS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint fuzz bench-ingest faults clean help
+.PHONY: demo test lint fuzz bench-ingest bench-analytics faults score clean help
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -51,8 +54,22 @@ bench-ingest: $(VENV)/.dev $(if $(filter-out 0,$(PEERS)),$(PEERS_VENV)/.done) ##
 	@exec $(BIN)/python -m bench.ingest --n $(N) $(if $(RUNS),--runs $(RUNS)) --mqtt $(MQTT) $(if $(BACKLOG),--backlog $(BACKLOG)) \
 		$(if $(filter-out 0,$(PEERS)),--peers "$(PEERS_VENV)/bin/python") $(if $(REPORT),--report "$(REPORT)")
 
+$(ANALYTICS_PEERS_VENV)/.done: bench/analytics/requirements-peers.txt
+	@echo "installing the peers into $(ANALYTICS_PEERS_VENV) (a minute the first time)"
+	@"$(PYTHON)" -m venv "$(ANALYTICS_PEERS_VENV)"
+	@"$(ANALYTICS_PEERS_VENV)/bin/pip" install --quiet -r bench/analytics/requirements-peers.txt
+	@touch $@
+
+bench-analytics: N = 10000000
+bench-analytics: $(VENV)/.dev $(ANALYTICS_PEERS_VENV)/.done ## Measure the checks beside Polars, DuckDB, pandas and ioos_qc; N=10000000 RUNS=3 REPORT=FILE
+	@exec $(BIN)/python -m bench.analytics --n $(N) $(if $(RUNS),--runs $(RUNS)) --peers "$(ANALYTICS_PEERS_VENV)/bin/python" $(if $(REPORT),--report "$(REPORT)")
+
 faults: $(VENV)/.dev ## Break every part in turn and see that nothing is lost; RUNS=1 SEED=7 REPORT=FILE
 	@exec $(BIN)/python -m bench.faults $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report "$(REPORT)")
+
+score: $(VENV)/.dev ## Hold every check against simulated truth: precision, recall, delay; SEED=1 METERS=1200 DAYS=63 REPORT=FILE
+	@exec $(BIN)/python -m bench.score $(if $(SEED),--seed $(SEED)) $(if $(METERS),--meters $(METERS)) $(if $(DAYS),--days $(DAYS)) \
+		$(if $(REPORT),--report "$(REPORT)")
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .local .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -31,6 +31,7 @@ from alerts.work import Claim, EngineCycle, Plan, blocks, claim, finish, plan_cy
 from analytics.episodes import Episodes
 from analytics.pipeline import evaluate
 from analytics.state import initial_state
+from analytics.usage.evaluate import SLOW_CHECKS
 from fleet.checks import BY_CODE
 from fleet.meter_table import MeterTable
 from storage.database import Database, Transaction
@@ -38,7 +39,8 @@ from storage.named_sql import load_queries
 
 _SQL = load_queries("alerts")
 
-_ALL_CHECKS = frozenset(BY_CODE)
+#: All but the slow ones, which no stretch of readings decides.
+_ALL_CHECKS = frozenset(BY_CODE) - frozenset(SLOW_CHECKS)
 #: Checks of which a meter's whole history is the whole truth.
 _READING_CHECKS = _ALL_CHECKS - DUE_CHECKS
 #: A history shows every silence that is over, too.

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.backtest import Comparison, compare
+from analytics.episodes import Episodes
 from analytics.history import evaluate_history
+from analytics.usage.history import slow_history
 from fleet.meter_table import MeterTable
 from fleet.policies import Policies
 from fleet.readings import ReadingBatch
@@ -92,8 +94,23 @@ def replay(
 def _judge(batch: ReadingBatch, tables: list[MeterTable], window: Window, part: slice) -> Comparison:
     now_us = to_us(window.end)
     offset_s = np.array([_offset_s(zone, window.end) for zone in window.timezones[part]], dtype=np.int64)
-    present, changed = (evaluate_history(batch, table, now_us, offset_s).episodes for table in tables)
+    zones = np.array(window.timezones[part])
+    present, changed = (
+        Episodes.concatenate(
+            [evaluate_history(batch, table, now_us, offset_s).episodes, *_slow(batch, table, zones, now_us)]
+        )
+        for table in tables
+    )
     return compare(present, changed).begun_in(to_us(window.begin), now_us)
+
+
+def _slow(batch: ReadingBatch, table: MeterTable, zones: NDArray[np.str_], now_us: int) -> Iterator[Episodes]:
+    """Run the slow checks, by the local days of each time zone."""
+    for zone in np.unique(zones).tolist():
+        mine = table.take(zones == zone)
+        theirs = batch.take(np.isin(batch.meter_key, mine.meter_key))
+        if len(theirs):
+            yield slow_history(theirs, mine, ZoneInfo(zone), now_us)
 
 
 def _slices(sizes: NDArray[np.int64]) -> Iterator[slice]:

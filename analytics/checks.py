@@ -7,7 +7,7 @@ from analytics.battery import voltage
 from analytics.block import Check
 from analytics.data import clock, dropout, silence, status, temperature
 from analytics.flow import over_range, sustained, under_range
-from analytics.prepaid import balance, frozen, valve_closed, without_balance
+from analytics.prepaid import balance, frozen, uncounted, valve_closed, without_balance
 from analytics.register import idle, reversal, stalled
 
 CHECKS: tuple[Check, ...] = (
@@ -23,6 +23,7 @@ CHECKS: tuple[Check, ...] = (
     valve_closed.CHECK,
     without_balance.CHECK,
     frozen.CHECK,
+    uncounted.CHECK,
     voltage.CHECK,
     oil.CHECK,
     silence.CHECK,

@@ -31,14 +31,22 @@ def carry_oil_account(block: Block) -> Verdict:
     Raises no flag of its own: what is due is decided by `oil_service`, for the calendar moves
     without readings.
     """
-    rows = np.flatnonzero(block.once(Registers.of).volume.steady)
+    meters = block.meters
+    counts = ~np.isnan(meters.oil_volume_at_fill_m3 / meters.oil_interval_m3)
+    steady = block.once(Registers.of).volume.steady
+    rows = np.flatnonzero(steady & counts[block.seg.row]) if counts.any() else np.empty(0, np.intp)
     seg, time_us, register = block.seg.take(rows), block.time_us[rows], block.volume_m3[rows]
     verdict = Verdict()
-    share = volume_share(block.meters.take(seg.row), register)
+    share = _share(
+        register,
+        meters.oil_volume_at_fill_m3[seg.row],
+        meters.oil_interval_m3[seg.row],
+        meters.register_top_m3[seg.row],
+    )
     soon = each(block.limit(lambda p: p.oil_due_soon_ratio), seg.row)
     for name, ratio in (("oil_soon_us", soon), ("oil_over_us", 1.0)):
         past = share >= ratio
-        carried = block.state[name]
+        carried = np.where(counts, block.state[name], ABSENT)
         begins = past & ~seg.previous(past, carried != ABSENT)
         since_us = seg.latest(np.where(past, time_us, ABSENT), begins | ~past, carried)
         verdict.state[name] = seg.closing(since_us, carried)
@@ -72,9 +80,13 @@ def volume_share(meters: MeterTable, register_m3: Floats) -> Floats:
     A register below its state at the fill by more than half of what it can show has rolled over;
     by less, it was reversed or exchanged, and the share is negative.
     """
-    measured_m3 = register_m3 - meters.oil_volume_at_fill_m3
-    rolled = measured_m3 < -meters.register_top_m3 / 2
-    share: Floats = (measured_m3 + np.where(rolled, meters.register_top_m3, 0.0)) / meters.oil_interval_m3
+    return _share(register_m3, meters.oil_volume_at_fill_m3, meters.oil_interval_m3, meters.register_top_m3)
+
+
+def _share(register_m3: Floats, at_fill_m3: Floats, interval_m3: Floats, top_m3: Floats) -> Floats:
+    measured_m3 = register_m3 - at_fill_m3
+    rolled = measured_m3 < -top_m3 / 2
+    share: Floats = (measured_m3 + np.where(rolled, top_m3, 0.0)) / interval_m3
     return share
 
 

@@ -42,6 +42,7 @@ class Device:
     balance_at_fault: float = np.nan
     battery_v: float = np.nan
     battery_v_per_day: float = 0.0
+    battery_fresh_v: float = np.nan
     battery_warn_v: float = np.nan
     battery_at_fault_v: float = np.nan
     battery2_v: float = np.nan
@@ -49,6 +50,24 @@ class Device:
     fault_start_us: int = 0
     fault_end_us: int = 0
     strength: float = np.nan
+    #: Status bits that the meter reports while the fault lasts.
+    status_at_fault: int = 0
+    #: The voltage falls to `battery_at_fault_v` within this time from the fault's beginning.
+    battery_falls_in_us: int = 1
+    #: What the register of the meter that takes this one's place begins with.
+    exchanged_start_m3: float = np.nan
+    #: Burns more in winter.
+    seasonal: bool = False
+    #: See `mix.Disturbances`.
+    idle_start_us: int = 0
+    idle_end_us: int = 0
+    idle_use: float = 0.0
+    late_share: float = 0.0
+    outage_share: float = 0.0
+    loss_share: float = 0.0
+    pilot_qmax: float = 0.0
+    battery_renewed_us: int = 0
+    clock_ahead_s: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,6 +18,11 @@ PROFILES = ("restaurant", "school", "bakery", "hotel", "boiler")
 #: Profiles whose burner is either on or off; the others modulate.
 ON_OFF = ("boiler",)
 
+#: Profiles with hours in which nothing burns.
+RESTING = ("restaurant", "school", "bakery")
+#: And whose nights, from 01 to 05, are among them.
+QUIET_NIGHTS = ("restaurant", "school")
+
 #: Profile -> one digit per local hour 0 to 23, in ninths of the peak: weekday, Saturday, Sunday.
 #: Every day burns something at noon; the fault plan relies on it.
 _NINTHS = {
@@ -52,3 +57,30 @@ def utilisation(profile: NDArray[Any], time_us: NDArray[np.int64]) -> NDArray[np
     """Look up the share of the peak, 0 to 1, of each (profile, time)."""
     weekday = (local_day(time_us) + _FIRST_WEEKDAY) % 7
     return np.asarray(_TABLE[profile, weekday, local_hour(time_us).astype(np.intp)])
+
+
+def utilisation_between(
+    profile: NDArray[Any], begin_us: NDArray[np.int64], end_us: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Give the mean share of the peak, 0 to 1, of each (profile, time from begin to end)."""
+    passed = _peak_hours(profile, end_us) - _peak_hours(profile, begin_us)
+    return np.asarray(passed / ((end_us - begin_us) / HOUR_US))
+
+
+#: Profile, hour of the week from Monday on -> hours at the peak since Monday; one more for the end.
+_PEAK_HOURS = np.pad(np.cumsum(_TABLE.reshape(len(PROFILES), -1), axis=1), ((0, 0), (1, 0)))
+_WEEK_HOURS = 7 * 24
+
+
+def _peak_hours(profile: NDArray[Any], time_us: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Count the hours at the peak since some Monday long ago."""
+    hours = (time_us + LOCAL_OFFSET_US) / HOUR_US + _FIRST_WEEKDAY * 24
+    weeks, rest = np.divmod(hours, _WEEK_HOURS)
+    hour = rest.astype(np.intp)
+    begun = _TABLE.reshape(len(PROFILES), -1)[profile, hour] * (rest - hour)
+    return np.asarray(weeks * _PEAK_HOURS[profile, -1] + _PEAK_HOURS[profile, hour] + begun)
+
+
+def mean_utilisation(profile: int) -> float:
+    """Give a profile's mean share of the peak over a week."""
+    return float(_TABLE[profile].mean())

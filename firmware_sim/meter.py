@@ -10,25 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware_sim import burning, electronics
+from firmware_sim.delivery import deliver
 from firmware_sim.device import DeviceTable
 from firmware_sim.faults import Fault
-from firmware_sim.noise import Channel, uniform
 from firmware_sim.population import Population
-from firmware_sim.timeline import Timeline, sample_times
+from firmware_sim.timeline import sample_times
 from fleet.readings import ReadingBatch
 
 #: Meters generated at once: enough to keep NumPy busy, few enough to keep the scratch memory small.
 _BLOCK_METERS = 500
-_LATENCY_US = (1_000_000, 4_000_000)
 _DUPLICATE_AFTER_US = 5_000_000
-_LATE_AFTER_INTERVALS = 2.5
+#: From the meter to the server, where nothing is in the way.
+_TRANSPORT_US = 500_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Telemetry:
     """What the meters read, and when they send it."""
 
-    #: Sorted by meter and time; `meter_key` is the meter's place in the population.
+    #: Sorted by meter and time; `meter_key` is the meter's place in the population, `received_us`
+    #: is when a server would have it that listens all the time.
     readings: ReadingBatch
     #: When each reading is sent, microseconds since 1970 UTC.
     sent_us: NDArray[np.int64]
@@ -75,27 +76,14 @@ def _block(
 ) -> tuple[ReadingBatch, NDArray[np.int64]]:
     line = sample_times(population.devices.take(meters), population.seed, start_us, until_us)
     burnt = burning.burn(line)
+    delivery = deliver(line)
     columns: dict[str, Any] = {
         "meter_key": line.number,
-        "device_time_us": line.time_us,
+        "device_time_us": delivery.device_time_us,
+        "received_us": delivery.sent_us + _TRANSPORT_US,
         "seq": line.at + 1,
         "boot": np.full(len(line), boot_of(population.end)),
         **electronics.report(line, burnt),
     }
-    kept = ~line.after(Fault.SILENCE)
-    return ReadingBatch.build(**columns).take(kept), _sent_us(line)[kept]
-
-
-def _sent_us(line: Timeline) -> NDArray[np.int64]:
-    """Send at once, but for the late batch.
-
-    Every other reading of it is kept back and sent after a newer one, yet before the meter
-    could count as silent: never are two in a row missing when the next arrives.
-    """
-    low, high = _LATENCY_US
-    latency = low + (high - low) * uniform(line.seed, Channel.LATENCY, line.number, line.slot)
-    first_late_us = line.first_sample_us(line["fault_start_us"])
-    kept_back = (line.time_us - first_late_us) // line["interval_us"] % 2 == 0
-    release_us = first_late_us + (_LATE_AFTER_INTERVALS * line["interval_us"]).astype(np.int64)
-    late = line.during(Fault.LATE_BATCH) & kept_back
-    return np.where(late, release_us, line.time_us + latency.astype(np.int64))
+    kept = delivery.kept
+    return ReadingBatch.build(**columns).take(kept), delivery.sent_us[kept]

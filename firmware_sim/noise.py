@@ -29,6 +29,14 @@ class Channel(IntEnum):
     BATTERY = 7
     BATTERY2 = 8
     LATENCY = 9
+    IDLE = 10
+    LOSS = 11
+    OUTAGE = 12
+    LATE_DAY = 13
+    LATE_FROM = 14
+    LATE_FOR = 15
+    OUTAGE_HOUR = 16
+    RECEPTION = 17
 
 
 def uniform(seed: int, channel: Channel, meter: NDArray[Any], slot: NDArray[Any]) -> NDArray[np.float64]:

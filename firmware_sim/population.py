@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
 
 from firmware_sim.business import BUSINESSES, CONTACTS, MANAGERS, READING_CLASSES, Business
-from firmware_sim.device import DeviceTable
-from firmware_sim.faults import EXPECTED, Fault, InjectedFault, Stage, assign_faults, plan_fault
+from firmware_sim.device import Device, DeviceTable
+from firmware_sim.fault_plan import Given, assign_faults, plan_fault
+from firmware_sim.fault_specs import EXPECTED, Spec
+from firmware_sim.faults import LOCAL, Fault, InjectedFault, Level, Stage
+from firmware_sim.load import QUIET_NIGHTS, RESTING
+from firmware_sim.mix import EVERYDAY, Mix, disturb
 from firmware_sim.outfit import outfit
 from firmware_sim.registration import Site, register
+from fleet.checks import BY_CODE
 from fleet.meters import Meter
 from fleet.wire import is_id
 
 _COMPANY_IN_ID = 40
+#: What a fault may need of a meter.
+NEEDS: dict[str, Callable[[Site], bool]] = {
+    "roots": lambda site: site.roots,
+    "prepaid": lambda site: site.prepaid,
+    "fast": lambda site: site.interval_s <= _FAST_S,
+    "unhurried": lambda site: site.interval_s > _FAST_S,
+    "resting": lambda site: site.profile in RESTING,
+    "restless": lambda site: site.profile not in RESTING,
+    "quiet nights": lambda site: site.profile in QUIET_NIGHTS,
+}
+_FAST_S = 120
 #: Every so many customers has a second meter.
 _TWO_METERS_EVERY = 9
 
@@ -32,16 +49,32 @@ class Population:
     devices: DeviceTable = field(repr=False)
 
     def truth(self) -> dict[str, list[str]]:
-        """List the meters on which each check must raise an alarm; on no others may it."""
-        expected: dict[str, set[str]] = {}
+        """List the meters on which each check must raise an alarm; weak faults promise nothing."""
+        return self._meters(lambda spec: () if spec.check is None else (spec.check, *spec.side_effects))
+
+    def tolerated(self) -> dict[str, list[str]]:
+        """List the meters on which each check may raise an alarm besides, for a fault has other effects."""
+        return self._meters(lambda spec: spec.may)
+
+    def _meters(self, checks: Callable[[Spec], tuple[str, ...]]) -> dict[str, list[str]]:
+        found: dict[str, set[str]] = {}
         for fault in self.faults:
-            for check in fault.checks:
-                expected.setdefault(check, set()).add(fault.meter_id)
-        return {check: sorted(meter_ids) for check, meter_ids in sorted(expected.items())}
+            spec = EXPECTED[fault.fault]
+            for check in () if fault.level is Level.WEAK or spec.undecided else checks(spec):
+                if check in BY_CODE:
+                    found.setdefault(check, set()).add(fault.meter_id)
+        return {check: sorted(meter_ids) for check, meter_ids in sorted(found.items())}
 
 
 def build_population(
-    count: int, seed: int, *, start: datetime, end: datetime, company: str = "demo", fault_share: float = 0.3
+    count: int,
+    seed: int,
+    *,
+    start: datetime,
+    end: datetime,
+    company: str = "demo",
+    fault_share: float = 0.3,
+    mix: Mix = EVERYDAY,
 ) -> Population:
     """Invent `count` meters and their faults; the same arguments give the same population.
 
@@ -56,34 +89,48 @@ def build_population(
         msg = f"the share of meters with a fault is {fault_share:g}, not 0 to 1"
         raise ValueError(msg)
     stage = Stage(start=start, end=end)
-    sites = _sites(count, seed, company)
+    sites = _sites(count, seed, company, mix)
     given = assign_faults(
-        count, fault_share, lambda at, fault: _can_have(sites[at], fault), np.random.default_rng([seed, 1])
+        count,
+        fault_share,
+        mix.turns(stage),
+        lambda at, fault: _can_have(sites[at], fault),
+        np.random.default_rng([seed, 1]),
     )
-    meters, devices, faults = [], [], []
-    for place, site in enumerate(sites):
-        rng = np.random.default_rng([seed, 2, place])
-        fault = given.get(place, Fault.NONE)
-        meter = register(site, fault, stage, rng)
-        injected = (
-            plan_fault(fault, meter.meter_id, site.interval_s, stage, rng)
-            if fault is not Fault.NONE
-            else None
-        )
-        meters.append(meter)
-        devices.append(outfit(site, meter, injected, stage, rng))
-        faults += [injected] if injected else []
+    made = [_make(site, place, seed, stage, given.get(place), mix) for place, site in enumerate(sites)]
     return Population(
-        seed=seed, start=start, end=end, meters=meters, faults=faults, devices=DeviceTable.build(devices)
+        seed=seed,
+        start=start,
+        end=end,
+        meters=[meter for meter, _, _ in made],
+        faults=[fault for _, fault, _ in made if fault is not None],
+        devices=DeviceTable.build([device for _, _, device in made]),
     )
+
+
+def _make(
+    site: Site, place: int, seed: int, stage: Stage, given: Given | None, mix: Mix
+) -> tuple[Meter, InjectedFault | None, Device]:
+    rng = np.random.default_rng([seed, 2, place])
+    meter = register(site, given[0] if given else Fault.NONE, stage, rng)
+    fault = plan_fault(given, meter.meter_id, site.interval_s, stage, rng) if given else None
+    if fault is not None and fault.fault is Fault.METER_EXCHANGED:
+        meter = replace(meter, installed_on=(fault.ends_at + LOCAL).date())
+    disturbances = None
+    if mix.disturbed:
+        draws = np.random.default_rng([seed, 4, place])
+        disturbances = disturb(
+            site.profile, roots=site.roots, faulty=fault is not None, stage=stage, rng=draws
+        )
+    return meter, fault, outfit(site, meter, fault, stage, rng, disturbances)
 
 
 def _can_have(site: Site, fault: Fault) -> bool:
-    needs = EXPECTED[fault].needs
-    return needs is None or (site.roots if needs == "roots" else site.prepaid)
+    spec = EXPECTED[fault]
+    return site.interval_s <= spec.slowest_s and (spec.needs is None or NEEDS[spec.needs](site))
 
 
-def _sites(count: int, seed: int, company: str) -> list[Site]:
+def _sites(count: int, seed: int, company: str, mix: Mix) -> list[Site]:
     sites: list[Site] = []
     customers = dict.fromkeys((business.name for business in BUSINESSES), 0)
     while len(sites) < count:
@@ -92,20 +139,22 @@ def _sites(count: int, seed: int, company: str) -> list[Site]:
         business = BUSINESSES[place % len(BUSINESSES)]
         customers[business.name] += 1
         name = f"{business.name} {customers[business.name]}"
-        sites.append(_site(business, name, company, place, rng))
+        sites.append(_site(business, name, company, place, rng, mix))
         if (
             business.has_boiler
             and rng.integers(_TWO_METERS_EVERY) < len(BUSINESSES) // 4
             and len(sites) < count
         ):
             boiler = Business(business.name, business.kind, "boiler", ("G40", "G65"))
-            second = _site(boiler, name, company, place + 1, rng)
+            second = _site(boiler, name, company, place + 1, rng, mix)
             second.reading_class = sites[-1].reading_class
             sites.append(second)
     return sites
 
 
-def _site(business: Business, customer: str, company: str, place: int, rng: np.random.Generator) -> Site:
+def _site(
+    business: Business, customer: str, company: str, place: int, rng: np.random.Generator, mix: Mix
+) -> Site:
     roots = bool(business.roots_sizes) and (not business.diaphragm_sizes or bool(rng.integers(2)))
     sizes = business.roots_sizes if roots else business.diaphragm_sizes
     classes = READING_CLASSES[business.kind]
@@ -120,7 +169,7 @@ def _site(business: Business, customer: str, company: str, place: int, rng: np.r
         # Some Roots meters carry the controller of an IC-card meter, with its own battery.
         prepaid=not roots or int(rng.integers(10)) < 3,  # noqa: PLR2004 (three in ten)
         g_size=sizes[int(rng.integers(len(sizes)))],
-        interval_s=int(rng.choice([600, 900, 1800, 3600], p=[0.2, 0.2, 0.3, 0.3])),
+        interval_s=mix.interval_s(rng),
         manager=MANAGERS[place % len(MANAGERS)],
         contact=CONTACTS[place % len(CONTACTS)],
     )

@@ -66,7 +66,7 @@ def register(site: Site, fault: Fault, stage: Stage, rng: np.random.Generator) -
         phone=f"000-{rng.integers(10_000):04d}" if rng.integers(2) else None,
         **_batteries(site, fault, stage, rng),
         **(_oil(qmax, fault, stage, rng) if site.roots else {}),
-        **(_prepayment(qmax, rng) if site.prepaid else {}),
+        **(_prepayment(qmax, fault, rng) if site.prepaid else {}),
     )
 
 
@@ -140,13 +140,14 @@ def _oil(qmax_m3h: float, fault: Fault, stage: Stage, rng: np.random.Generator) 
     }
 
 
-def _prepayment(qmax_m3h: float, rng: np.random.Generator) -> dict[str, Any]:
+def _prepayment(qmax_m3h: float, fault: Fault, rng: np.random.Generator) -> dict[str, Any]:
     """State the alarm balance: never less than two hours of the highest healthy load.
 
     So the balance cannot jump over the band between the alarm balance and nothing within one
     reporting interval.
     """
-    unit = "CNY" if rng.integers(4) else "m3"
+    # Where the register stands still, only a balance in m³ says what flows without knowing the price.
+    unit = "CNY" if rng.integers(4) and fault is not Fault.REGISTER_STALLED_PAID else "m3"
     per_hour = qmax_m3h * HIGHEST_LOAD * (max(_PRICES_CNY_M3) if unit == "CNY" else 1.0)
     usual = DEFAULT_POLICY.low_balance[unit]
     needed = math.ceil(2 * per_hour / 50) * 50.0

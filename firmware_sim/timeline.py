@@ -61,11 +61,11 @@ class Timeline:
         """Give the time of the meter's first sample at a moment or after it."""
         return np.asarray(moment_us + (self.time_us - moment_us) % self["interval_us"])
 
-    def at_fault(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Give each sample the value that its meter has at the first sample of its fault."""
-        steps = (self.first_sample_us(self["fault_start_us"]) - self.time_us) // self["interval_us"]
-        where = np.arange(len(self)) + steps
-        return np.asarray(values[np.clip(where, self.first, len(self) - 1)])
+    def at_moment(self, values: NDArray[np.float64], moment_us: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Give each sample the value that its meter has at its first sample from a moment on."""
+        steps = (self.first_sample_us(moment_us) - self.time_us) // self["interval_us"]
+        last = self.first + np.bincount(self.meter, minlength=len(self.devices))[self.meter] - 1
+        return np.asarray(values[np.clip(np.arange(len(self)) + steps, self.first, last)])
 
     def running_sum(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sum up values meter by meter, 0 at each meter's first sample."""

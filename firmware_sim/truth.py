@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from firmware_sim.fault_specs import EXPECTED
 from firmware_sim.population import Population
 
 
@@ -15,9 +16,11 @@ def describe_truth(population: Population) -> dict[str, Any]:
         {
             "meter_id": fault.meter_id,
             "fault": fault.fault.name.lower(),
-            "check": fault.check,
+            "check": EXPECTED[fault.fault].check,
+            "level": fault.level.name.lower(),
             "starts_at": fault.starts_at.isoformat(),
             "ends_at": fault.ends_at.isoformat(),
+            "decidable_at": fault.decidable_at.isoformat(),
             "strength": fault.strength,
         }
         for fault in population.faults
@@ -29,6 +32,7 @@ def describe_truth(population: Population) -> dict[str, Any]:
         "meters": len(population.meters),
         "faults": faults,
         "expected": population.truth(),
+        "tolerated": population.tolerated(),
     }
 
 

@@ -73,8 +73,18 @@ CATALOGUE: tuple[CheckSpec, ...] = (
     _spec(23, "flow_with_valve_closed", _C, _C, TaskKind.ALARM_VISIT, "m3/h"),
     _spec(24, "flow_without_balance", _M, _M, TaskKind.ALARM_VISIT, "m3/h"),
     _spec(25, "balance_frozen", _M, _M, TaskKind.ALARM_VISIT, "m3"),
+    _spec(26, "balance_mismatch", _M, _M, TaskKind.ALARM_VISIT, "balance"),
+    _spec(27, "balance_forecast", _I, _N, None, "d"),
+    _spec(28, "correction_mismatch", _N, _M, TaskKind.ALARM_VISIT, "1"),
+    _spec(29, "low_reception", _N, _N, None, "1"),
     _spec(30, "clock_skew", _N, _N, None, "s"),
     _spec(31, "status_reported", _N, _M, None, "1"),
+    _spec(32, "small_continuous_flow", _M, _M, TaskKind.ALARM_VISIT, "m3/h"),
+    _spec(33, "night_flow", _N, _N, TaskKind.ALARM_VISIT, "m3/h"),
+    _spec(34, "usage_shift", _N, _N, None, "1"),
+    _spec(35, "meter_oversized", _I, _I, None, "1"),
+    _spec(36, "meter_undersized", _N, _N, None, "1"),
+    _spec(37, "battery_forecast", _I, _N, None, "d"),
 )
 
 BY_CODE: dict[str, CheckSpec] = {spec.code: spec for spec in CATALOGUE}

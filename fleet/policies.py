@@ -43,6 +43,8 @@ def changed(policy: Policy, overrides: Overrides) -> Policy:
     values = dict(overrides)
     if "low_balance" in values:
         values["low_balance"] = MappingProxyType({**policy.low_balance, **values["low_balance"]})
+    if "gas_composition" in values:
+        values["gas_composition"] = MappingProxyType(dict(values["gas_composition"]))
     if "battery" in values:
         of_type = {kind: replace(policy.battery[kind], **said) for kind, said in values["battery"].items()}
         values["battery"] = MappingProxyType({**policy.battery, **of_type})

@@ -95,6 +95,62 @@ class Policy:
     balance_frozen_at_least_m3: float = 2.0
     #: What a cubic metre costs where the balance is money, NaN where nobody says.
     price_per_m3: float = math.nan
+    # Slow checks, on hourly roll-ups. Each number is a default, not a quoted rule.
+    #: Days in a row without rest, with a small constant flow, that make a leak suspected, and FAIL; 3 to 14.
+    leak_days: float = 3.0
+    leak_fail_days: float = 7.0
+    #: A flow below this share of Qmax, or below Qmin, is small.
+    leak_share_of_qmax: float = 0.02
+    #: On at least this share of its days before a meter must have rested for the check to decide.
+    leak_rested_share: float = 0.8
+    #: Share by which a constant flow may vary above its lowest.
+    leak_constancy: float = 0.25
+    #: Of the hours that used to rest at least this share must show the constant flow.
+    leak_filled_share: float = 0.5
+    #: Nights are above those before by more than this many deviations ...
+    night_flow_deviations: float = 4.0
+    #: ... and by more than this share of them, and of Qmax.
+    night_flow_share: float = 0.5
+    night_flow_share_of_qmax: float = 0.005
+    #: A week is this many times, or one part in so many, of what the weeks before lead one to expect ...
+    shift_ratio: float = 2.0
+    shift_fail_ratio: float = 4.0
+    #: ... and further from it than this many deviations of those weeks.
+    shift_deviations: float = 4.0
+    #: A day with less than this share of its weekday's volume is idle, and no shift.
+    shift_idle_share: float = 0.05
+    #: A meter that never goes above this share of Qmax, and measures no more than the second share
+    #: of its volume there, is too large. Qt = 0.1 Qmax.
+    oversized_share_of_qmax: float = 0.1
+    oversized_volume_share: float = 0.01
+    #: A meter that measures more than this share of its volume above Qmax, on at least so many days of 30,
+    #: is too small.
+    undersized_volume_share: float = 0.1
+    undersized_days: float = 5.0
+    #: Share by which what left the balance may differ from what was measured, and above which it is FAIL.
+    balance_mismatch_share: float = 0.02
+    balance_mismatch_fail_share: float = 0.1
+    #: The same share, where the price is only known from the meter's own past.
+    balance_mismatch_learned_share: float = 0.05
+    #: What an undisturbed week may differ by beside that, in steps of the register and the balance.
+    balance_mismatch_steps: float = 4.0
+    #: Days to zero balance, or to a battery's critical voltage, at which that is said, and FAIL.
+    balance_forecast_days: float = 7.0
+    balance_forecast_fail_days: float = 3.0
+    battery_forecast_days: float = 90.0
+    battery_forecast_fail_days: float = 30.0
+    #: Volts that a battery must have lost over the weeks looked at before its end is forecast.
+    battery_forecast_drop_v: float = 0.05
+    #: A battery whose voltage rose by this share was replaced.
+    battery_replaced_share: float = 0.03
+    #: Share by which the standard volume may differ from the corrected working volume, and FAIL.
+    correction_mismatch_share: float = 0.03
+    correction_mismatch_fail_share: float = 0.1
+    #: Mole fractions of the gas by component (`analytics.usage.compressibility`); empty: pure methane.
+    gas_composition: MappingProxyType[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    #: Share of the expected readings below which reception is low, and FAIL.
+    reception_share: float = 0.8
+    reception_fail_share: float = 0.5
     #: What the registry leaves empty: the time between readings, and the register's digits and resolution.
     interval_s: int = 3600
     register_digits: int = 8

@@ -12,7 +12,7 @@ from fleet.meters import Technology
 from fleet.policies import Overrides, Policies, changed
 from fleet.policy import BATTERIES, DEFAULT_POLICY
 from fleet.policy_pairs import contradictions
-from fleet.policy_rules import BATTERY_NUMBERS, LOW_BALANCE, NUMBERS, Rule
+from fleet.policy_rules import BATTERY_NUMBERS, LOW_BALANCE, NUMBERS, SHARE, Rule
 from fleet.ratings import QMAX_M3H, is_g_size
 from fleet.wire import is_id
 
@@ -118,6 +118,10 @@ class _Reader:
         for name, value in raw.items():
             if name == "low_balance":
                 found[name] = self._low_balance(f"{head}.low_balance", value)
+            elif name == "gas_composition":
+                found[name] = self._table(f"{head}.{name}", value)
+                for component, share in found[name].items():
+                    self._number(f"[{head}.{name}] {component}", SHARE, share)
             elif name == "battery":
                 found[name] = self._batteries(f"{head}.battery", value)
             elif name in NUMBERS:

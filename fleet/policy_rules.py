@@ -85,6 +85,9 @@ BATTERY_NUMBERS: Mapping[str, Rule] = _rules(BatteryLimits, next(iter(DEFAULT_PO
 #: Each unit's low balance.
 LOW_BALANCE = _rule("low_balance", "float", 1.0)
 
+#: A component's mole fraction.
+SHARE = Rule(whole=False, smallest=0, largest=1)
+
 
 def pairs() -> list[tuple[str, str]]:
     """List the names of which the first may not be larger than the second.

@@ -25,7 +25,11 @@ class Score:
     unexpected: list[str]
 
 
-def score(expected: Mapping[str, Iterable[str]], alarmed: Iterable[Pair]) -> Score:
+def score(
+    expected: Mapping[str, Iterable[str]],
+    alarmed: Iterable[Pair],
+    tolerated: Mapping[str, Iterable[str]] | None = None,
+) -> Score:
     """Compare what had to alarm with what did.
 
     Parameters
@@ -34,19 +38,25 @@ def score(expected: Mapping[str, Iterable[str]], alarmed: Iterable[Pair]) -> Sco
         Check -> meters that have to alarm.
     alarmed
         (meter, check) of every alarm that was raised.
+    tolerated
+        Check -> meters that may alarm besides: a fault of theirs can have that effect.
     """
-    wanted = {(meter, check) for check, meters in expected.items() for meter in meters}
-    raised = set(alarmed)
+    wanted, raised = _pairs(expected), set(alarmed)
+    unexpected = raised - wanted - _pairs(tolerated or {})
     return Score(
         truth={check: len(set(meters)) for check, meters in sorted(expected.items())},
         found={
             check: sum((m, check) in raised for m in set(meters))
             for check, meters in sorted(expected.items())
         },
-        false_alarms=len(raised - wanted),
+        false_alarms=len(unexpected),
         missed=sorted("/".join(pair) for pair in wanted - raised),
-        unexpected=sorted("/".join(pair) for pair in raised - wanted),
+        unexpected=sorted("/".join(pair) for pair in unexpected),
     )
+
+
+def _pairs(meters: Mapping[str, Iterable[str]]) -> set[Pair]:
+    return {(meter, check) for check, ids in meters.items() for meter in ids}
 
 
 def database_figures(database: Database) -> dict[str, Any]:

@@ -24,7 +24,7 @@ _DETAILS = {
     "flow_over_range_sustained": "The register's mean flow was {value:g} m³/h, above Qmax {limit:g} m³/h.",
     "flow_under_range": "Flow stayed above 0 but below Qmin {limit:g} m³/h, down to {value:g} m³/h.",
     "register_reversed": "The register fell by {value:g} m³ and stayed below its former level.",
-    "register_stalled": "The register stood still while the flow shown would have added {value:g} m³.",
+    "register_stalled": "The register stood still; the gas shown or paid for would have added {value:g} m³.",
     "idle_or_stuck": "No sign of use for {value:.0f} days: idle or stuck, which telemetry alone cannot tell.",
     "balance_low": "Balance down to {value:g}, at or below the limit of {limit:g}.",
     "balance_exhausted": "Balance used up: {value:g}.",
@@ -39,6 +39,18 @@ _DETAILS = {
     "balance_frozen": "The register moved by {value:g} m³, and the balance did not change.",
     "clock_skew": "The meter's clock is {value:.0f} s ahead of its readings' arrival.",
     "status_reported": "The meter reports: {status}.",
+    "balance_mismatch": "In a week the balance lost {value:g} more or less than the gas measured costs.",
+    "balance_forecast": "At this customer's pace the balance is used up in {value:.1f} days.",
+    "correction_mismatch": "The standard volume is {value:.1%} off what pressure and temperature make of it.",
+    "low_reception": "Only {value:.0%} of the expected readings of a day came.",
+    "small_continuous_flow": (
+        "Never at rest, as it used to be: {value:g} m³/h flow day and night. A leak is suspected."
+    ),
+    "night_flow": "Nights took {value:g} m³/h, far more than the nights before.",
+    "usage_shift": "A week took {value:.2g} times what the weeks before lead one to expect.",
+    "meter_oversized": "In 30 days the flow never passed {value:.1%} of Qmax: the meter is too large.",
+    "meter_undersized": "In 30 days {value:.0%} of the gas was measured above Qmax: the meter is too small.",
+    "battery_forecast": "Battery {part} reaches the end of its life in {value:.0f} days.",
     "meter_silent": "Nothing was heard for {hours:.3g} h; silence is counted from {limit_hours:.3g} h on.",
 }
 _WHOSE = {

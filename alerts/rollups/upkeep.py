@@ -69,7 +69,7 @@ class Upkeep:
         self,
         database: Database,
         *,
-        pairs_per_step: int = 2_000,
+        pairs_per_step: int = 500,
         rows_per_step: int = 256,
         failpoint: Callable[[str], None] = _nothing,
     ) -> None:

@@ -16,7 +16,7 @@ from storage.named_sql import load_queries
 _SQL = load_queries("alerts.rollups")
 
 #: Pairs in one row of work: what one step of the upkeep can do without keeping alarms waiting.
-PAIRS_PER_ROW = 2_000
+PAIRS_PER_ROW = 500
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -62,8 +62,8 @@ def period_volumes(rows: HourRollups, meters: MeterTable, standard: Mask | None 
     Rule: the register at the first reading of the next period that has one, minus the register at
     the period's own first reading; both times are kept, since neither need be near the border. The
     difference is that of the written numbers, to the last digit. A register that rolls over is
-    allowed for; one that falls otherwise gives a negative volume, and one that was exchanged a
-    meaningless one, which `register_reversed` and `meter_exchanged` speak of. Dropout frames have no
+    allowed for; one that falls otherwise gives a negative volume, and one that was misread or
+    exchanged a meaningless one, which the checks of the register speak of. Dropout frames have no
     register. Which register: the working one; the one at standard conditions at a meter whose
     working one never shows more than 0 in these rows while the standard one does.
 

@@ -17,8 +17,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from analytics.backtest import compare
+from analytics.episodes import Episodes
 from analytics.history import evaluate_history
-from analytics.pipeline import Evaluation
+from analytics.pipeline import Evaluation, in_order
+from analytics.usage.history import slow_history
 from fleet.meter_table import MeterTable
 from fleet.meters import Meter
 from fleet.policy_file import PolicyFile
@@ -91,7 +93,7 @@ def check(
         known = _known(source, registry, readings)
         offset_s = _offset_s(known, now_us, zone)
         _list(policies.strangers(registry.values()))
-        result = _judge(known, policies.after, now_us, offset_s)
+        result = _judge(known, policies.after, zone, now_us, offset_s)
         found = findings_of(result.episodes, known.ids)
         periods = _write_rollups(known, policies.after, zone, rollups) if rollups else None
         _write(found, out)
@@ -99,7 +101,7 @@ def check(
         if periods is not None:
             _say(f"{periods} volume(s) of hours, days and months written to {rollups}")
         if policies.compared:
-            before = _judge(known, policies.before, now_us, offset_s)
+            before = _judge(known, policies.before, zone, now_us, offset_s)
             for line in policies.tell(compare(before.episodes, result.episodes), known.ids):
                 _say(line)
     except (RuntimeFailure, FileError) as error:
@@ -132,9 +134,13 @@ class _Known:
     repeats: int
 
 
-def _judge(known: _Known, policies: PolicyFile, now_us: int | None, offset_s: int) -> Evaluation:
+def _judge(
+    known: _Known, policies: PolicyFile, zone: ZoneInfo, now_us: int | None, offset_s: int
+) -> Evaluation:
     table = MeterTable.build(known.meters, policies=policies.policies())
-    return evaluate_history(known.readings, table, now_us, utc_offset_s=offset_s)
+    fast = evaluate_history(known.readings, table, now_us, utc_offset_s=offset_s)
+    slow = slow_history(known.readings, table, zone, now_us)
+    return replace(fast, episodes=in_order(Episodes.concatenate([fast.episodes, slow])))
 
 
 def _registry(path: Path, today: date) -> dict[str, Meter]:

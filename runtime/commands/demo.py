@@ -178,11 +178,11 @@ def _let_arrive(demo: Demo, published: int) -> None:
 
 
 def _report(demo: Demo, sent: Mapping[str, Any]) -> dict[str, Any]:
-    expected = json.loads((demo.directory / "truth.json").read_text("utf-8"))["expected"]
+    truth = json.loads((demo.directory / "truth.json").read_text("utf-8"))
     return {
         "published": sent["published"],
         **database_figures(demo.database),
-        **asdict(score(expected, alarmed_pairs(demo.database))),
+        **asdict(score(truth["expected"], alarmed_pairs(demo.database), truth["tolerated"])),
         "simulator": sent,
         "seconds": round(time.monotonic() - demo.began_s, 1),
         "console_url": demo.console_url,

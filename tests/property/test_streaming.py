@@ -19,7 +19,8 @@ from fleet.meter_table import MeterTable
 from fleet.meters import Meter
 from fleet.policies import Policies
 from fleet.policy import Policy
-from fleet.readings import ReadingBatch
+from fleet.readings import ABSENT, ReadingBatch
+from fleet.wire import VALVES, status_bits
 
 START_US = 1_700_000_000_000_000
 MINUTE_US = 60_000_000
@@ -31,6 +32,8 @@ POLICY = Policy(
     exchange_gap_s=12 * 3600,
     mean_window_s=1800,
     silent_after_intervals=3.0,
+    balance_frozen_for_s=2 * 3600,
+    balance_frozen_steps=3.0,
 )
 METERS = [
     Meter(
@@ -44,6 +47,7 @@ METERS = [
         qmin=1.6,
         prepaid=True,
         low_balance=50,
+        balance_unit="m3",
         interval_s=900,
         register_digits=4,
         register_step=1,
@@ -88,6 +92,9 @@ CHOICES = {
     "balance": [NAN, 300, 50, 10, 0, -1],
     "battery": [NAN, 3.6, 3.6, 3.2, 3.0, 0],
     "battery2": [NAN, 6.0, 4.8, 4.0, 0],
+    "valve": [ABSENT, *map(VALVES.index, ("fault", "open", "closed", "closed"))],
+    "status": [ABSENT, 0, *map(status_bits, (["low_oil"], ["case_open", "low_oil"], ["battery_low"], []))],
+    "ahead_s": [-5, -5, -20_000, 90, 300],
     "has": [
         "both",
         "both",
@@ -120,7 +127,7 @@ def _columns(key: int, history: list[dict]) -> dict[str, list]:
                 "meter_key": key,
                 "device_time_us": time_us,
                 "seq": seq,
-                "received_us": time_us + 5,
+                "received_us": time_us - int(reading["ahead_s"] * 1e6),
                 "flow_m3h": 0.0 if blank else reading["flow"],
                 "volume_m3": 0.0
                 if blank or reading["has"] == "unfilled"
@@ -133,6 +140,8 @@ def _columns(key: int, history: list[dict]) -> dict[str, list]:
                 "balance": reading["balance"],
                 "battery_v": NAN if zeros else reading["battery"],
                 "battery2_v": reading["battery2"],
+                "valve": reading["valve"],
+                "status_bits": reading["status"],
             }
         )
     return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
@@ -263,14 +272,29 @@ def _eventful_batch(moods: int) -> ReadingBatch:
         history += [wrong | {"rise": -20}, wrong | {"rise": 2000}] + [right] * 3
     standing = usual | {"has": "both", "rise": 0}
     history += [standing | {"flow": flow} for flow in (17, 8, 20, 17, 20, 8, 17)] + [usual | {"flow": 8}]
+    paid = standing | {"flow": NAN, "has": "volume"}
+    history += [paid | {"balance": left} for left in (300, 250, 240, NAN, 230, 230, 100, 300, 200, 100)]
+    barred = standing | {"flow": 0, "valve": VALVES.index("closed"), "balance": 0}
+    for has in ("volume", "std"):
+        history += [standing | {"valve": VALVES.index("open"), "balance": 300}]
+        history += [barred | {"has": has, "rise": rise} for rise in (0, 2, 0, 0)]
+    # Low oil is carried past readings without a status.
+    history += [standing | {"status": status_bits(["low_oil"])}, standing | {"status": ABSENT}]
     batch = _batch([history, [], []])
-    return replace(batch, received_us=batch.received_us + random.integers(0, 10**12, len(batch)))
+    late_us = random.integers(0, 10**12, len(batch)) * random.integers(0, 2, len(batch))
+    return replace(batch, received_us=batch.received_us + late_us)
 
 
 def test_one_long_eventful_history_streams():
     batch = _eventful_batch(60)
     whole, streamed = _outcomes(batch, _singles(batch))
     assert streamed == whole
+
+
+def test_the_eventful_history_reaches_every_finding():
+    done = evaluate(_eventful_batch(14), TABLE, initial_state(len(TABLE)))
+    found = set(done.episodes.check.tolist())
+    assert [code for code in READING_CHECKS if BY_CODE[code].number not in found] == []
 
 
 #: Worked out anew at every run from the registry, and carried only for `silence_horizon_us`.

@@ -11,12 +11,14 @@ import typer.main
 
 from alerts.alarms.lifecycle import LIFECYCLE
 from alerts.inspections.tasks import TASK_LIFECYCLE
+from analytics.rollups.columns import HourRollups
 from api.metrics import FigureCollector, Figures
 from fleet.checks import CATALOGUE
 from fleet.meters import FIELDS
 from fleet.readings import ReadingBatch
 from fleet.wire import NUMBER_FIELDS, STATUS_CODES, VALVES
 from runtime.cli import app
+from runtime.rollups import COLUMNS as VOLUME_COLUMNS
 from runtime.settings import Settings
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -46,6 +48,11 @@ def test_the_nomenclature_has_every_public_field() -> None:
     }
     missing = (set(ReadingBatch.__dataclass_fields__) | wire | set(FIELDS) | findings) - named
     assert missing == set()
+
+
+def test_the_nomenclature_has_every_column_of_a_roll_up_and_of_a_volume() -> None:
+    named = _named((DOCS / "nomenclature.md").read_text("utf-8"))
+    assert (set(HourRollups.__dataclass_fields__) | set(VOLUME_COLUMNS)) - named == set()
 
 
 def test_the_nomenclature_has_every_code() -> None:

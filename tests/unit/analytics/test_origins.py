@@ -85,6 +85,11 @@ WITHOUT = {
 }
 #: Decided where the database is: tests/integration/alerts/test_policies.py.
 ELSEWHERE = {"data_gap", "clock_skew"}
+#: Slow checks, on roll-ups.
+SLOW = {
+    "balance_mismatch", "balance_forecast", "correction_mismatch", "low_reception", "small_continuous_flow",
+    "night_flow", "usage_shift", "meter_oversized", "meter_undersized", "battery_forecast",
+}  # fmt: skip
 
 
 def origins(code: str, fields: dict[str, Any], columns: dict[str, list[float]], **policies: Any) -> set[int]:
@@ -117,7 +122,7 @@ def origins(code: str, fields: dict[str, Any], columns: dict[str, list[float]], 
 
 
 def test_every_check_has_its_case():
-    assert {spec.code for spec in CATALOGUE} == {*BY_POLICY, *BY_METER, *WITHOUT, *ELSEWHERE}
+    assert {spec.code for spec in CATALOGUE} == {*BY_POLICY, *BY_METER, *WITHOUT, *ELSEWHERE, *SLOW}
 
 
 @pytest.mark.parametrize("code", BY_POLICY)

@@ -176,7 +176,7 @@ def test_the_built_in_defaults_contradict_nothing():
 
 
 def test_every_field_of_a_policy_can_be_set():
-    assert {f.name for f in fields(Policy)} == {*NUMBERS, "low_balance", "battery"}
+    assert {f.name for f in fields(Policy)} == {*NUMBERS, "low_balance", "battery", "gas_composition"}
 
 
 @given(st.sampled_from(sorted(NUMBERS)), st.floats() | st.integers() | st.text() | st.booleans())

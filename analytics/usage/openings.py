@@ -1,0 +1,121 @@
+"""Registers at the beginnings of hours, and what they moved from one to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.block import US_PER_DAY, US_PER_H, US_PER_S, Floats
+from analytics.register.series import Limits
+from analytics.rollups.columns import HourRollups
+from analytics.segments import Mask
+from analytics.usage.calendar import Calendar, Times
+from fleet.meter_table import MeterTable
+
+Rows = NDArray[np.intp]
+
+#: An hour without a reading is opened by the last one of the hour before, if that came this late.
+_OPENS_WITHIN_US = 600 * US_PER_S
+#: A sample is taken for misread only by neighbours this near together.
+_NEIGHBOURS_US = 2 * US_PER_DAY
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Openings:
+    """k register samples, at most one per meter and hour, sorted by meter and hour; shapes (k,).
+
+    The sample that opens an hour is the first within it; an hour without any is opened by one of
+    the last ten minutes before it, so that a meter whose clock is a few seconds fast keeps its hours.
+    """
+
+    row: Rows
+    hour: Rows
+    time_us: Times
+    value: Floats
+
+    @classmethod
+    def of(cls, rollups: HourRollups, row: Rows, hour: Rows, calendar: Calendar, name: str) -> Self:
+        """Take the register `name` ("register" or "std_register") from rows at their places."""
+        at = np.flatnonzero(~np.isnan(getattr(rollups, f"{name}_first")))
+        row, hour = row[at], hour[at]
+        time_us, value = getattr(rollups, f"{name}_first_us")[at], getattr(rollups, f"{name}_first")[at]
+        last_us, last = getattr(rollups, f"{name}_last_us")[at], getattr(rollups, f"{name}_last")[at]
+        followed = np.zeros(len(at), dtype=np.bool_)
+        followed[:-1] = (row[1:] == row[:-1]) & (hour[1:] == hour[:-1] + 1)
+        near = calendar.hour_us[hour + 1] - last_us <= _OPENS_WITHIN_US
+        late = np.flatnonzero(~followed & near & (hour + 1 < calendar.hours))
+        whole: list[NDArray[Any]] = [
+            np.insert(old, late + 1, new[late])
+            for old, new in ((row, row), (hour, hour + 1), (time_us, last_us), (value, last))
+        ]
+        return cls(*whole)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moves:
+    """What a register moved between neighbouring openings of one meter; shapes (p,)."""
+
+    row: Rows
+    #: Hours that the two open, `after > before`.
+    before: Rows
+    after: Rows
+    span_us: Times
+    #: m³, NaN where it cannot be known: over a misread sample, a fall, a leap.
+    moved_m3: Floats
+    #: Whether the register fell for good: another meter, or a reversal.
+    broke: Mask
+
+    @classmethod
+    def of(cls, opened: Openings, meters: MeterTable, *, standard: bool) -> Self:
+        """Subtract neighbours.
+
+        A roll-over is movement. A fall within the register's step is none. A sample that both its
+        neighbours, two days apart at most, contradict is misread: what moved before and after it is
+        not known, and nothing broke. Any other fall breaks the meter's history. A rise faster than
+        `implausible_ratio` Qmax is not known either.
+        """
+        inner = np.flatnonzero(opened.row[1:] == opened.row[:-1])
+        row = opened.row[inner]
+        before, after = opened.value[inner], opened.value[inner + 1]
+        span_us = opened.time_us[inner + 1] - opened.time_us[inner]
+        limits = _limits(row, meters, standard=standard)
+        moved = after - before
+        rolled = (moved < 0) & limits.rolled(before, after, span_us)
+        moved[rolled] += limits.top_m3[rolled]
+        fell = moved < -limits.tolerance_m3
+        moved[(moved < 0) & ~fell] = 0.0
+        misread, broke = _misread(opened, inner, fell, limits.tolerance_m3)
+        leapt = moved > limits.fastest * span_us + limits.tolerance_m3
+        moved[fell | misread | leapt] = np.nan
+        return cls(row, opened.hour[inner], opened.hour[inner + 1], span_us, moved, broke)
+
+
+def _limits(row: Rows, meters: MeterTable, *, standard: bool) -> Limits:
+    ratio = meters.limit(lambda p: p.implausible_std_ratio if standard else p.implausible_ratio)
+    fastest = (np.where(np.isnan(meters.qmax_m3h), np.inf, ratio * meters.qmax_m3h) / US_PER_H)[row]
+    return Limits(
+        tolerance_m3=meters.register_step_m3[row],
+        fastest=fastest,
+        doubtful=fastest,
+        top_m3=meters.register_top_m3[row],
+        exchange_gap_us=0.0,
+    )
+
+
+def _misread(opened: Openings, inner: Rows, fell: Mask, step: Floats) -> tuple[Mask, Mask]:
+    """Mark the moves from and to misread samples, and the falls that broke the history."""
+    misread, broke = np.zeros(len(inner), np.bool_), fell.copy()
+    # Moves i-1 and i share the sample between them.
+    joint = np.flatnonzero(inner[1:] == inner[:-1] + 1) + 1
+    outer_us = opened.time_us[inner[joint] + 1] - opened.time_us[inner[joint] - 1]
+    near = outer_us <= _NEIGHBOURS_US
+    level = opened.value[inner[joint] + 1] >= opened.value[inner[joint] - 1] - step[joint]
+    # A spike falls back at its second move, a dip fell at its first.
+    shared = near & level & (fell[joint] | fell[joint - 1])
+    for side in (joint[shared], joint[shared] - 1):
+        misread[side] = True
+        broke[side] = False
+    return misread, broke

@@ -1,0 +1,91 @@
+"""Prepaid balances: what left them against what was measured, and how long they last."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from analytics.usage.credit import days_to_zero
+from fleet.policy import Policy
+
+#: 10 m³ a day: one in each of ten hours.
+DAY = [0.0] * 8 + [1.0] * 10 + [0.0] * 6
+PREPAID = {"prepaid": True, "balance_unit": "m3"}
+
+
+def balance_of(hours: list[float], price: Any, first: float = 10_000.0) -> np.ndarray:
+    """Count a balance down by the price of each hour's gas."""
+    return np.round(first - np.concatenate([[0.0], np.cumsum(np.array(hours) * price)]), 6)
+
+
+def test_a_balance_that_loses_too_little_is_a_mismatch(days_of) -> None:
+    hours = DAY * 10
+    price = np.where(np.arange(240) < 120, 1.0, 0.8)
+    found = days_of(hours, balance=balance_of(hours, price), meter=PREPAID)
+    # The week may differ by 2 % and four steps of register (0.01 m³) and balance (0.1 m³).
+    # 4 days with use are needed. Two bad days of 7 are fewer than half, though 4 m³ of 70 are lost;
+    # on day 8 four of seven are bad: 8 m³ of 70 m³ are lost, above 10 %.
+    assert found.flags("balance_mismatch") == "uuu" + "gg" + "ggg" + "FF"
+    assert found.episodes("balance_mismatch") == [(5, None, 2, 10.0, 1.84)]
+
+
+def test_a_week_that_balances_is_good_whatever_was_topped_up(days_of) -> None:
+    hours = DAY * 9
+    balance = balance_of(hours, 1.0)
+    balance[100:] += 500.0
+    found = days_of(hours, balance=balance, meter=PREPAID)
+    assert set(found.flags("balance_mismatch")) == {"u", "g"}
+
+
+def test_a_price_is_learned_from_two_weeks_with_use(days_of) -> None:
+    hours = DAY * 29
+    price = np.where(np.arange(29 * 24) < 24 * 24, 3.6, 2.7)
+    found = days_of(hours, balance=balance_of(hours, price), meter={"prepaid": True})
+    flags = found.flags("balance_mismatch")
+    assert flags[:20] == "u" * 20
+    assert flags[20:] == "gggg" + "ggg" + "FF"
+
+
+def test_the_policys_price_needs_no_past(days_of) -> None:
+    hours = DAY * 6
+    found = days_of(
+        hours, balance=balance_of(hours, 3.0), meter={"prepaid": True}, policy=Policy(price_per_m3=3.6)
+    )
+    assert found.flags("balance_mismatch") == "uuu" + "FFF"
+
+
+def test_a_balance_in_coarse_steps_is_not_taken_for_a_loss(days_of) -> None:
+    hours = DAY * 10
+    balance = np.floor(balance_of(hours, 0.36))
+    found = days_of(hours, balance=balance, meter={"prepaid": True}, policy=Policy(price_per_m3=0.36))
+    assert "S" not in found.flags("balance_mismatch")
+
+
+def test_who_does_not_prepay_is_missing(days_of) -> None:
+    found = days_of(DAY * 6)
+    assert set(found.flags("balance_mismatch") + found.flags("balance_forecast")) == {"-"}
+
+
+def test_days_to_zero_by_the_pattern_of_the_week(days_of) -> None:
+    week = DAY * 5 + [0.0] * 48
+    hours = week * 2 + DAY * 3
+    found = days_of(hours, balance=balance_of(hours, 1.0, first=160.0), meter=PREPAID)
+    # Two weeks are known after day 13, a Sunday, with 60 left: five working days, a weekend, one day.
+    # On Monday 50 are left for four days, a weekend and a Monday, and so on: never counting the weekend
+    # as working days.
+    assert found.flags("balance_forecast") == "u" * 13 + "g" + "SSS"
+    assert found.episodes("balance_forecast") == [(14, None, 3, 5.0, 7.0)]
+
+
+@pytest.mark.parametrize(
+    ("balance", "days"), [(0.0, 0.0), (5.0, 0.5), (10.0, 1.0), (50.0, 5.0), (55.0, 7.5), (100.0, 12.0)]
+)
+def test_a_balance_is_spent_day_by_day(balance: float, days: float) -> None:
+    pattern = np.array([[10.0] * 5 + [0.0, 0.0]])
+    assert days_to_zero(np.array([balance]), pattern)[0] == pytest.approx(days)
+
+
+def test_who_spends_nothing_has_no_last_day() -> None:
+    assert np.isnan(days_to_zero(np.array([5.0]), np.zeros((1, 7)))[0])

@@ -1,0 +1,80 @@
+"""Nights and weeks that are unlike those before."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+#: Open from 8 to 22; 1 m³/h at night.
+DAY = [1.0] * 8 + [6.0] * 14 + [1.0] * 2
+NIGHTLY = [3.0] * 8 + [6.0] * 14 + [3.0] * 2
+
+
+def test_four_of_seven_nights_far_above_those_before(days_of) -> None:
+    found = days_of(DAY * 21 + NIGHTLY * 6)
+    # 14 nights of history are there after 14 + 7 days; the median turns with the fourth night.
+    assert found.flags("night_flow") == "u" * 20 + "g" * 4 + "FFF"
+    # Usual 1 m³/h, allowed 0.5 more: half of it, and half a per cent of Qmax.
+    assert found.episodes("night_flow") == [(21, None, 3, 3.0, 1.5)]
+
+
+def test_a_night_without_data_is_missing_and_no_good_night(days_of) -> None:
+    deaf = [math.nan] * 6 + NIGHTLY[6:]
+    found = days_of(DAY * 21 + NIGHTLY * 4 + deaf + NIGHTLY)
+    assert found.flags("night_flow")[24:] == "F-F"
+    assert len(found.episodes("night_flow")) == 1
+
+
+def test_a_customer_that_works_some_nights_is_not_found_at_each(days_of) -> None:
+    week = DAY * 4 + NIGHTLY * 3
+    assert "S" not in days_of(week * 4 + DAY * 2 + NIGHTLY * 4).flags("night_flow")
+
+
+def test_a_week_of_three_times_the_use_is_a_shift(days_of) -> None:
+    treble = [3 * hour for hour in DAY]
+    found = days_of(DAY * 35 + treble * 7)
+    flags = found.flags("usage_shift")
+    # Three whole weeks, one of four days, and one to compare; on the fourth day of treble use the week
+    # is (4 * 3 + 3) / 7 = 2.14 times as large.
+    assert flags == "u" * 31 + "g" * 7 + "SSSS"
+    assert found.episodes("usage_shift") == [(35, None, 4, 3.0, 2.0)]
+
+
+def test_a_week_of_a_quarter_is_a_shift_down_and_what_is_idle_is_none(days_of) -> None:
+    quarter, idle = [hour / 4 for hour in DAY], [0.0] * 24
+    assert days_of(DAY * 35 + quarter * 7).episodes("usage_shift") == [(35, None, 3, 0.25, 0.5)]
+    assert set(days_of(DAY * 35 + idle * 14).flags("usage_shift")[34:]) == {"g", "u"}
+    back = days_of(DAY * 35 + idle * 14 + DAY * 14)
+    assert set(back.flags("usage_shift")[34:]) <= {"g", "u"}
+
+
+def test_one_wild_day_is_no_shift(days_of) -> None:
+    wild = [12 * hour for hour in DAY]
+    assert set(days_of(DAY * 35 + wild + DAY * 6).flags("usage_shift")[34:]) == {"g"}
+
+
+def test_drift_with_the_season_is_no_shift(days_of) -> None:
+    hours = [hour * 1.25**week for week in range(9) for hour in DAY * 7]
+    assert set(days_of(hours).flags("usage_shift")[34:]) == {"g"}
+
+
+@pytest.mark.parametrize("lost", [1, 3])
+def test_a_gap_within_days_does_not_hurt_a_week(days_of, lost: int) -> None:
+    treble = [3 * hour for hour in DAY]
+    gap = treble[:9] + [math.nan] * lost + treble[9 + lost :]
+    assert days_of(DAY * 35 + gap * 7).flags("usage_shift")[-3:] == "SSS"
+
+
+def test_a_daily_reporter_has_weeks_but_no_nights(days_of) -> None:
+    treble = [3 * hour for hour in DAY]
+    hours = [hour if at % 24 == 0 else math.nan for at, hour in enumerate(DAY * 35 + treble * 7)]
+    # What moved between two readings: the register goes on in the hours that were not heard.
+    register, total = [1000.0], 1000.0
+    for hour in DAY * 35 + treble * 7:
+        total += hour
+        register.append(total)
+    found = days_of(hours, volume_m3=register, meter={"interval_s": 86400})
+    assert found.flags("usage_shift") == "u" * 31 + "g" * 7 + "SSSS"
+    assert set(found.flags("night_flow")) == {"-"}
+    assert set(found.flags("small_continuous_flow")) == {"u"}
