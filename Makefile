@@ -16,7 +16,7 @@ METERS ?=
 DAYS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint fuzz bench-ingest bench-analytics faults score clean help
+.PHONY: demo test lint fuzz bench-ingest bench-analytics bench-engine faults score clean help
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -63,6 +63,9 @@ $(ANALYTICS_PEERS_VENV)/.done: bench/analytics/requirements-peers.txt
 bench-analytics: N = 10000000
 bench-analytics: $(VENV)/.dev $(ANALYTICS_PEERS_VENV)/.done ## Measure the checks beside Polars, DuckDB, pandas and ioos_qc; N=10000000 RUNS=3 REPORT=FILE
 	@exec $(BIN)/python -m bench.analytics --n $(N) $(if $(RUNS),--runs $(RUNS)) --peers "$(ANALYTICS_PEERS_VENV)/bin/python" $(if $(REPORT),--report "$(REPORT)")
+
+bench-engine: $(VENV)/.dev ## Measure the engine on a database; REPORT=FILE
+	@exec $(BIN)/python -m bench.engine $(if $(REPORT),--report "$(REPORT)")
 
 faults: $(VENV)/.dev ## Break every part in turn and see that nothing is lost; RUNS=1 SEED=7 REPORT=FILE
 	@exec $(BIN)/python -m bench.faults $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report "$(REPORT)")

@@ -9,10 +9,25 @@ from numpy.typing import NDArray
 
 from analytics.state import STATE_DTYPE, STATE_LAYOUT, initial_state
 from fleet.readings import ABSENT
+from storage.copy_codec import CopyColumn, decode_copy, encode_copy
 from storage.database import Transaction
 from storage.named_sql import load_queries
 
 _SQL = load_queries("alerts")
+
+_STATE = CopyColumn("state", f"bytea{STATE_DTYPE.itemsize}", nullable=False)
+_LOADED = (
+    CopyColumn("meter_key", "int4", nullable=False),
+    CopyColumn("evaluated_through", "timestamptz", nullable=False),
+    CopyColumn("usable", "int2", nullable=False),
+    _STATE,
+)
+_SAVED = (
+    CopyColumn("meter_key", "int4", nullable=False),
+    CopyColumn("evaluated_through", "timestamptz", nullable=False),
+    CopyColumn("last_received_at", "timestamptz", nullable=False),
+    _STATE,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,19 +43,18 @@ class Carried:
 
 def load_states(transaction: Transaction, meter_keys: NDArray[np.int32]) -> Carried:
     """Load the states of meters, sorted by number; a meter without one begins anew."""
-    wanted = {"meter_keys": meter_keys, "layout": STATE_LAYOUT, "width": STATE_DTYPE.itemsize}
-    row = transaction.row(_SQL["states_load"], wanted) or {}
-    rows = np.searchsorted(meter_keys, np.array(row.get("meter_keys") or [], dtype=np.int32))
     carried = Carried(
         state=initial_state(len(meter_keys)),
         through_us=np.full(len(meter_keys), ABSENT, dtype=np.int64),
         usable=np.ones(len(meter_keys), dtype=np.bool_),
     )
-    if len(rows):
-        usable = np.array(row["usable"], dtype=np.bool_)
-        carried.through_us[rows] = row["through_us"]
-        carried.usable[rows] = usable
-        carried.state[rows[usable]] = np.frombuffer(row["states"], dtype=STATE_DTYPE)
+    wanted = {"meter_keys": meter_keys, "layout": STATE_LAYOUT, "blank": bytes(STATE_DTYPE.itemsize)}
+    found = decode_copy(_LOADED, transaction.copy_out(_SQL["states_copy_out"], wanted))
+    rows = np.searchsorted(meter_keys, found["meter_key"])
+    usable = found["usable"] == 1
+    carried.through_us[rows] = found["evaluated_through"]
+    carried.usable[rows] = usable
+    carried.state[rows[usable]] = found["state"][usable].view(STATE_DTYPE)
     return carried
 
 
@@ -53,11 +67,11 @@ def save_states(transaction: Transaction, meter_keys: NDArray[np.int32], state: 
     if len(meter_keys) == 0:
         return
     columns = {
-        "meter_keys": meter_keys,
-        "through_us": state["last_time_us"],
-        "received_us": state["last_received_us"],
-        "states": state.tobytes(),
-        "layout": STATE_LAYOUT,
-        "width": STATE_DTYPE.itemsize,
+        "meter_key": meter_keys,
+        "evaluated_through": state["last_time_us"],
+        "last_received_at": state["last_received_us"],
+        "state": state.view(f"V{STATE_DTYPE.itemsize}"),
     }
-    transaction.execute(_SQL["states_save"], columns)
+    transaction.execute(_SQL["states_stage_table"])
+    transaction.copy_in(_SQL["states_stage_copy_in"], encode_copy(_SAVED, columns))
+    transaction.execute(_SQL["states_save"], {"layout": STATE_LAYOUT})

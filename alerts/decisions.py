@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alerts.alarms.lifecycle import Event
-from alerts.alarms.reconcile import Scope, reconcile
+from alerts.alarms.reconcile import reconcile
+from alerts.alarms.scope import Scope
 from alerts.alarms.store import apply_changes, load_alarms
 from alerts.inspections.store import cancel_alarm_tasks, create_alarm_tasks
+from alerts.pieces import Told
 from analytics.episodes import Episodes
 from fleet.times import to_us
 from storage.database import Transaction
@@ -34,12 +36,7 @@ class Decided:
 
 
 def decide(
-    transaction: Transaction,
-    episodes: Episodes,
-    checks: Iterable[str],
-    scope: Scope,
-    now: datetime,
-    arrived_us: Mapping[int, int] | None = None,
+    transaction: Transaction, told: Told, checks: Iterable[str], scope: Scope, now: datetime
 ) -> Decided:
     """Reconcile the alarms with what an evaluation found, and write changes, journal and visits.
 
@@ -47,21 +44,19 @@ def decide(
     ----------
     transaction
         Where to read and write; must be the one in which the evaluation's readings were read.
-    episodes
-        What the evaluation found.
+    told
+        What the evaluation found, and when the readings arrived that decided it.
     checks
         Codes of the checks that it ran.
     scope
         For what a missing episode is a statement.
     now
         The time of the decision.
-    arrived_us
-        Meter number -> when its newest reading arrived, microseconds since 1970, for the journal.
     """
-    since_us = dict.fromkeys(scope.meters, to_us(now)) | _earliest(episodes)
+    since_us = dict.fromkeys(scope.meters, to_us(now)) | _earliest(told.episodes)
     alarms = load_alarms(transaction, since_us, sorted(checks))
-    changes = reconcile(episodes, alarms, now, scope)
-    applied = apply_changes(transaction, changes, now, arrived_us)
+    changes = reconcile(told.episodes, alarms, now, scope, told.arrivals)
+    applied = apply_changes(transaction, changes, now)
     tasks = create_alarm_tasks(transaction, applied, now)
     cancel_alarm_tasks(transaction, applied)
     happened = Counter(change.event for change in changes)

@@ -10,7 +10,7 @@ repeating the clock's run; it saves work, and nothing depends on it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -18,22 +18,23 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts.alarms.reconcile import Scope
-from alerts.carried import Carried, load_states, save_states
+from alerts.alarms.scope import Scope
+from alerts.arrivals import Arrivals
+from alerts.carried import load_states, save_states
+from alerts.checkpoints import copy_carried, drop_from, save_kept
 from alerts.clock import DUE_CHECKS, due_now
 from alerts.decisions import Decided, decide
+from alerts.evaluation import Evaluated, evaluate_plan, scope_of
 from alerts.inspections.store import Planned, plan
 from alerts.loop import Loop, Rhythm
 from alerts.meter_cache import MeterCache
+from alerts.pieces import Told
 from alerts.rollups.upkeep import Upkeep, Upkept
 from alerts.rollups.work import leave_rollup_work
-from alerts.work import Claim, EngineCycle, Plan, blocks, claim, finish, plan_cycle
-from analytics.episodes import Episodes
-from analytics.pipeline import evaluate
-from analytics.state import initial_state
+from alerts.work import Claim, EngineCycle, Plan, claim, finish, plan_cycle
 from analytics.usage.evaluate import SLOW_CHECKS
 from fleet.checks import BY_CODE
-from fleet.meter_table import MeterTable
+from fleet.readings import ReadingBatch
 from storage.database import Database, Transaction
 from storage.named_sql import load_queries
 
@@ -41,24 +42,17 @@ _SQL = load_queries("alerts")
 
 #: All but the slow ones, which no stretch of readings decides.
 _ALL_CHECKS = frozenset(BY_CODE) - frozenset(SLOW_CHECKS)
-#: Checks of which a meter's whole history is the whole truth.
-_READING_CHECKS = _ALL_CHECKS - DUE_CHECKS
-#: A history shows every silence that is over, too.
-_REFUTABLE = _READING_CHECKS | {"meter_silent"}
 
 #: Steps of a cycle at which a test may let it fail, in their order.
 STEPS = ("claimed", "evaluated", "states_written", "alarms_written", "work_removed")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Evaluated:
-    """What the checks said of the meters of a plan."""
+class ClockBlock:
+    """Some meters of one time zone."""
 
-    readings: int
-    episodes: Episodes
-    state: NDArray[np.void]
-    #: Meter number -> the first reading of a history that was evaluated again, microseconds since 1970.
-    since_us: dict[int, int]
+    timezone: str
+    meter_keys: NDArray[np.int32]
 
 
 def _nothing(_step: str) -> None:
@@ -74,7 +68,7 @@ class Engine:
         *,
         rows_per_cycle: int = 32,
         readings_per_block: int = 500_000,
-        meters_per_clock_block: int = 20_000,
+        meters_per_clock_block: int = 5_000,
         failpoint: Callable[[str], None] = _nothing,
     ) -> None:
         """Make an engine.
@@ -117,9 +111,32 @@ class Engine:
         Gives what changed; nothing where another engine is at it. Raises as `run_once` does.
         """
         total = Decided()
-        for timezone, meter_keys in self._clock_blocks():
-            total += self._clock_block(meter_keys, timezone, now)
+        for block in self.clock_blocks():
+            total += self.run_clock_block(block, now)
         return total
+
+    def clock_blocks(self) -> list[ClockBlock]:
+        """List what the clock has to look at, in blocks of which each is one transaction."""
+        with self._database.transaction() as transaction:
+            zones = transaction.rows(_SQL["meters_by_timezone"])
+        size = self._meters_per_clock_block
+        return [
+            ClockBlock(zone["timezone"], np.array(zone["meter_keys"][start : start + size], dtype=np.int32))
+            for zone in zones
+            for start in range(0, len(zone["meter_keys"]), size)
+        ]
+
+    def run_clock_block(self, block: ClockBlock, now: datetime) -> Decided:
+        """Look at one block; so that new readings need not wait for the whole fleet."""
+        with self._database.transaction(repeatable_read=True) as transaction:
+            row = transaction.row(_SQL["clock_lock"])
+            if row is None or not row["taken"]:
+                return Decided()
+            meters = self._cache.table(transaction, block.meter_keys, now)
+            episodes = due_now(transaction, meters, block.timezone, now)
+            scope = Scope(frozenset(meters.meter_key.tolist()), DUE_CHECKS)
+            told = Told(episodes, Arrivals.unknown(len(episodes)))
+            return decide(transaction, told, DUE_CHECKS, scope, now)
 
     def run_rollups(self) -> Upkept:
         """Bring the oldest touched roll-ups up to date, in one transaction. Raises as `run_once` does."""
@@ -147,17 +164,17 @@ class Engine:
         meters = self._cache.table(transaction, claimed.meter_keys, now)
         carried = load_states(transaction, meters.meter_key)
         todo = plan_cycle(transaction, claimed, meters.meter_key, carried)
-        evaluated = self._evaluate(transaction, claimed, todo, meters, carried, now)
+
+        def roll_up(readings: ReadingBatch) -> None:
+            leave_rollup_work(transaction, readings, claimed.meter_keys, claimed.since_us, now)
+
+        done = evaluate_plan(transaction, todo, meters, self._readings_per_block, roll_up)
         self._failpoint("evaluated")
-        # First of all writing: where two engines meet, the later one finds out before it did more.
-        save_states(transaction, meters.meter_key, evaluated.state)
+        self._write_states(transaction, todo, claimed, done)
         self._failpoint("states_written")
-        arrived = dict(
-            zip(meters.meter_key.tolist(), evaluated.state["last_received_us"].tolist(), strict=True)
-        )
-        again = frozenset(todo.meter_keys[todo.again].tolist())
-        scope = Scope(again, _READING_CHECKS, history=True, refutable=_REFUTABLE, since_us=evaluated.since_us)
-        decided = decide(transaction, evaluated.episodes, _ALL_CHECKS, scope, now, arrived)
+        told = Told.concatenate(done.told)
+        decided = decide(transaction, told, _ALL_CHECKS, scope_of(todo, done), now)
+        save_kept(transaction, done.kept)
         self._failpoint("alarms_written")
         finish(transaction, claimed)
         self._failpoint("work_removed")
@@ -165,48 +182,18 @@ class Engine:
             claimed=len(claimed.ids),
             meters=len(meters),
             reevaluated=int(todo.again.sum()),
-            readings=evaluated.readings,
+            from_start=int(todo.from_start.sum()),
+            readings=done.readings,
             decided=decided,
         )
 
-    def _evaluate(
-        self,
-        transaction: Transaction,
-        claimed: Claim,
-        todo: Plan,
-        meters: MeterTable,
-        carried: Carried,
-        now: datetime,
-    ) -> _Evaluated:
-        before = carried.state.copy()
-        before[todo.again] = initial_state(int(todo.again.sum()))
-        episodes: list[Episodes] = []
-        count = 0
-        since_us: dict[int, int] = {}
-        for part, readings in blocks(transaction, todo, self._readings_per_block):
-            result = evaluate(readings, meters.take(part), before[part])
-            before[part] = result.state
-            leave_rollup_work(transaction, readings, claimed.meter_keys, claimed.since_us, now)
-            episodes.append(result.episodes)
-            count += len(readings)
-            keys, first = np.unique(readings.meter_key, return_index=True)
-            since_us |= dict(zip(keys.tolist(), readings.device_time_us[first].tolist(), strict=True))
-        return _Evaluated(count, Episodes.concatenate(episodes), before, since_us)
+    def _write_states(self, transaction: Transaction, todo: Plan, claimed: Claim, done: Evaluated) -> None:
+        """Write what is carried, and what is kept of what was carried.
 
-    def _clock_blocks(self) -> Iterator[tuple[str, NDArray[np.int32]]]:
-        with self._database.transaction() as transaction:
-            zones = transaction.rows(_SQL["meters_by_timezone"])
-        for zone in zones:
-            keys = np.array(zone["meter_keys"], dtype=np.int32)
-            for start in range(0, len(keys), self._meters_per_clock_block):
-                yield zone["timezone"], keys[start : start + self._meters_per_clock_block]
-
-    def _clock_block(self, meter_keys: NDArray[np.int32], timezone: str, now: datetime) -> Decided:
-        with self._database.transaction(repeatable_read=True) as transaction:
-            row = transaction.row(_SQL["clock_lock"])
-            if row is None or not row["taken"]:
-                return Decided()
-            meters = self._cache.table(transaction, meter_keys, now)
-            episodes = due_now(transaction, meters, timezone, now)
-            scope = Scope(frozenset(meters.meter_key.tolist()), DUE_CHECKS)
-            return decide(transaction, episodes, DUE_CHECKS, scope, now)
+        First of all writing: where two engines meet, the later one finds out before it did more.
+        """
+        copy_carried(transaction, todo.meter_keys, done.rung)
+        save_states(transaction, todo.meter_keys, done.state)
+        late = todo.meter_keys[todo.again]
+        since_us = claimed.since_us[np.searchsorted(claimed.meter_keys, late)]
+        drop_from(transaction, late, since_us)

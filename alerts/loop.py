@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -37,8 +37,11 @@ class Runs(Protocol):
     def run_once(self, now: datetime) -> EngineCycle:
         """Do the oldest work there is."""
 
-    def run_clock(self, now: datetime) -> Decided:
-        """Look at what only the clock can tell."""
+    def clock_blocks(self) -> Sequence[Any]:
+        """List what the clock has to look at."""
+
+    def run_clock_block(self, block: Any, now: datetime) -> Decided:
+        """Look at one block of what only the clock can tell."""
 
     def run_rollups(self) -> Upkept:
         """Bring the oldest touched roll-ups up to date."""
@@ -106,6 +109,8 @@ class Loop:
         self._next_heartbeat: datetime | None = None
         self._next_rollups: datetime | None = None
         self._planned: Any = None
+        #: What is left of the clock's present run.
+        self._blocks: list[Any] = []
 
     def run(self, stop: threading.Event, clock: Callable[[], datetime]) -> None:
         """Step until told to stop; the database may come and go meanwhile."""
@@ -141,13 +146,17 @@ class Loop:
             self.figures.add_cycle(cycle)
         if self._next_clock is None or now >= self._next_clock:
             self._plan_if_due(now)
-            self.figures.add_decided(self._engine.run_clock(now))
+            self._blocks = list(self._engine.clock_blocks())
             self._next_clock = now + timedelta(seconds=self._rhythm.clock_every_s)
+        if self._blocks:
+            # One at a time: new readings do not wait until the clock has looked at the whole fleet.
+            self.figures.add_decided(self._engine.run_clock_block(self._blocks[-1], now))
+            self._blocks.pop()
         rolling = self._roll_up_if_due(now)
         if self._next_heartbeat is None or now >= self._next_heartbeat:
             self._beat(now, self._started_at)
             self._next_heartbeat = now + timedelta(seconds=self._rhythm.heartbeat_every_s)
-        return cycle.claimed > 0 or rolling
+        return cycle.claimed > 0 or rolling or bool(self._blocks)
 
     def _roll_up_if_due(self, now: datetime) -> bool:
         """Do one step of the roll-ups' upkeep, so that alarms wait for no more than that."""

@@ -58,29 +58,94 @@ SELECT DISTINCT timezone FROM company ORDER BY timezone
 -- Changes whenever a meter was added or edited.
 SELECT count(*) AS meters, max(updated_at) AS updated_at FROM meter
 
--- states_load --
--- Reads what the checks carry of some meters, all rows in one.
-SELECT array_agg(meter_key ORDER BY meter_key) AS meter_keys,
-    array_agg((extract(epoch FROM evaluated_through) * 1000000)::bigint ORDER BY meter_key) AS through_us,
-    array_agg(layout = %(layout)s AND length(state) = %(width)s ORDER BY meter_key) AS usable,
-    string_agg(
-        CASE WHEN layout = %(layout)s AND length(state) = %(width)s THEN state ELSE ''::bytea END,
-        ''::bytea ORDER BY meter_key
-    ) AS states
-FROM meter_state WHERE meter_key = ANY(%(meter_keys)s)
+-- states_copy_out --
+-- Reads what the checks carry of some meters; a state that this program cannot read is left blank.
+COPY (
+    SELECT meter_key, evaluated_through, usable::integer::smallint,
+        CASE WHEN usable THEN state ELSE %(blank)s::bytea END
+    FROM meter_state, LATERAL (
+        SELECT layout = %(layout)s AND length(state) = length(%(blank)s::bytea) AS usable
+    ) AS known
+    WHERE meter_key = ANY(%(meter_keys)s)
+) TO STDOUT (FORMAT binary)
+
+-- states_stage_table --
+-- Makes this connection's table for new states, emptied by each commit.
+CREATE TEMPORARY TABLE IF NOT EXISTS meter_state_new (
+    meter_key integer, evaluated_through timestamptz, last_received_at timestamptz, state bytea
+) ON COMMIT DELETE ROWS
+
+-- states_stage_copy_in --
+-- Takes new states in, in the order of the meters.
+COPY meter_state_new FROM STDIN (FORMAT binary)
 
 -- states_save --
--- Writes what the checks carry, in the order of the meters so that engines do not deadlock.
+-- Writes what the checks carry. The rows come as they were taken in, so in the order of the meters, and
+-- engines do not deadlock; to sort them would write them all to disk.
 INSERT INTO meter_state (meter_key, evaluated_through, last_received_at, layout, state)
-SELECT new.meter_key, timestamptz 'epoch' + new.through_us * interval '1 microsecond',
-    timestamptz 'epoch' + new.received_us * interval '1 microsecond', %(layout)s,
-    substring(%(states)s::bytea FROM ((new.at - 1) * %(width)s + 1)::integer FOR %(width)s)
-FROM unnest(%(meter_keys)s::integer[], %(through_us)s::bigint[], %(received_us)s::bigint[])
-    WITH ORDINALITY AS new (meter_key, through_us, received_us, at)
-ORDER BY new.meter_key
+SELECT meter_key, evaluated_through, last_received_at, %(layout)s, state FROM meter_state_new
 ON CONFLICT (meter_key) DO UPDATE
 SET evaluated_through = excluded.evaluated_through, last_received_at = excluded.last_received_at,
     layout = excluded.layout, state = excluded.state
+
+-- checkpoints_newest --
+-- Reads each meter's newest checkpoint strictly before a moment, all rows in one.
+SELECT array_agg(meter_key ORDER BY meter_key) AS meter_keys,
+    array_agg((extract(epoch FROM through) * 1000000)::bigint ORDER BY meter_key) AS through_us,
+    array_agg(last_alarm_id ORDER BY meter_key) AS last_alarm_ids,
+    string_agg(state, ''::bytea ORDER BY meter_key) AS states
+FROM (
+    SELECT DISTINCT ON (checkpoint.meter_key) checkpoint.*
+    FROM unnest(%(meter_keys)s::integer[], %(before_us)s::bigint[]) AS wanted (meter_key, before_us)
+    JOIN meter_checkpoint AS checkpoint ON checkpoint.meter_key = wanted.meter_key
+    WHERE checkpoint.layout = %(layout)s AND length(checkpoint.state) = %(width)s
+        AND checkpoint.through < timestamptz 'epoch' + wanted.before_us * interval '1 microsecond'
+    ORDER BY checkpoint.meter_key, checkpoint.through DESC
+) AS newest
+
+-- checkpoints_drop --
+-- Removes checkpoints that a late reading made wrong, and those that no program can read any more.
+DELETE FROM meter_checkpoint AS checkpoint
+USING unnest(%(meter_keys)s::integer[], %(since_us)s::bigint[]) AS late (meter_key, since_us)
+WHERE checkpoint.meter_key = late.meter_key
+    AND (checkpoint.layout <> %(layout)s
+        OR checkpoint.through >= timestamptz 'epoch' + late.since_us * interval '1 microsecond')
+
+-- checkpoints_copy --
+-- Keeps what the checks carry of some meters, over the older one of the two of its rung.
+INSERT INTO meter_checkpoint (meter_key, slot, through, last_alarm_id, layout, state)
+SELECT carried.meter_key, coalesce((
+        SELECT slot # 1 FROM meter_checkpoint AS old
+        WHERE old.meter_key = carried.meter_key AND old.slot / 2 = new.rung
+        ORDER BY old.through DESC LIMIT 1
+    ), 2 * new.rung),
+    carried.evaluated_through,
+    coalesce((SELECT max(alarm_id) FROM alarm WHERE alarm.meter_key = carried.meter_key), 0),
+    carried.layout, carried.state
+FROM unnest(%(meter_keys)s::integer[], %(rungs)s::smallint[]) AS new (meter_key, rung)
+JOIN meter_state AS carried ON carried.meter_key = new.meter_key
+ORDER BY carried.meter_key
+ON CONFLICT (meter_key, slot) DO UPDATE
+SET through = excluded.through, last_alarm_id = excluded.last_alarm_id, layout = excluded.layout,
+    state = excluded.state
+
+-- checkpoints_save --
+-- Keeps states that an evaluation passed by, each over the older one of the two of its rung.
+INSERT INTO meter_checkpoint (meter_key, slot, through, last_alarm_id, layout, state)
+SELECT new.meter_key, coalesce((
+        SELECT slot # 1 FROM meter_checkpoint AS old
+        WHERE old.meter_key = new.meter_key AND old.slot / 2 = new.rung
+        ORDER BY old.through DESC LIMIT 1
+    ), 2 * new.rung),
+    timestamptz 'epoch' + new.through_us * interval '1 microsecond',
+    coalesce((SELECT max(alarm_id) FROM alarm WHERE alarm.meter_key = new.meter_key), 0),
+    %(layout)s, substring(%(states)s::bytea FROM ((new.at - 1) * %(width)s + 1)::integer FOR %(width)s)
+FROM unnest(%(meter_keys)s::integer[], %(rungs)s::smallint[], %(through_us)s::bigint[])
+    WITH ORDINALITY AS new (meter_key, rung, through_us, at)
+ORDER BY new.meter_key
+ON CONFLICT (meter_key, slot) DO UPDATE
+SET through = excluded.through, last_alarm_id = excluded.last_alarm_id, layout = excluded.layout,
+    state = excluded.state
 
 -- fleet_newest --
 -- Tells the newest device time evaluated in the whole fleet, and since when work waits.

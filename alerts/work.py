@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alerts.carried import Carried
+from alerts.checkpoints import newest_before
 from alerts.decisions import Decided
-from fleet.readings import ReadingBatch
+from fleet.readings import ABSENT, ReadingBatch
 from storage.database import Transaction
 from storage.named_sql import load_queries
 from storage.readings import READING_COLUMN_LIST, decode_readings
@@ -20,8 +21,9 @@ _SQL = {name: sql.replace("{columns}", READING_COLUMN_LIST) for name, sql in loa
 
 Rows = NDArray[np.intp]
 
-#: Before every reading and after every reading; both exact in the database's arithmetic.
-_BEGINNING_US = -1
+#: Before every reading (nothing is evaluated yet) and after every reading; both exact in the database's
+#: arithmetic.
+_BEGINNING_US = ABSENT
 _FAR_FUTURE_US = 1 << 52
 
 
@@ -32,8 +34,9 @@ class EngineCycle:
     #: Rows of work that were taken; 0 where there was nothing to do.
     claimed: int = 0
     meters: int = 0
-    #: Meters whose whole history was evaluated again.
+    #: Meters evaluated again from an earlier state, and those of them from their first reading.
     reevaluated: int = 0
+    from_start: int = 0
     readings: int = 0
     decided: Decided = field(default_factory=Decided)
 
@@ -56,8 +59,20 @@ class Plan:
     #: Readings strictly between these two device times.
     after_us: NDArray[np.int64]
     before_us: NDArray[np.int64]
-    #: Whether the meter's whole history is evaluated from the beginning.
+    #: Whether the meter is evaluated again, from an earlier state or from its first reading.
     again: NDArray[np.bool_]
+    #: What its checks carry at `after_us`.
+    state: NDArray[np.void]
+    #: Up to where it was evaluated before; ABSENT where it never was.
+    known_us: NDArray[np.int64]
+    #: Where it is evaluated again from a checkpoint: its newest alarm that can stand for earlier readings.
+    last_alarm_id: NDArray[np.int64]
+
+    @property
+    def from_start(self) -> NDArray[np.bool_]:
+        """Whether the meter is evaluated again from its first reading."""
+        chosen: NDArray[np.bool_] = self.again & (self.after_us == _BEGINNING_US)
+        return chosen
 
     def take(self, rows: NDArray[Any]) -> Self:
         """Select meters by a mask or by positions."""
@@ -87,32 +102,36 @@ def plan_cycle(
     """Decide what to read for the meters of a claim.
 
     A meter whose new readings all follow what is evaluated goes on from its carried state. One
-    with a late reading, or with a state of another layout, is evaluated again from its first
-    reading. Readings of work that waits unclaimed are left for its own turn: evaluated now, they
-    would count as late then.
+    with a late reading, or with a state of another layout, is evaluated again: from its newest
+    checkpoint strictly before the first new reading, or from its first reading. Readings of work
+    that waits unclaimed are left for its own turn: evaluated now, they would count as late then.
     """
     since_us = claimed.since_us[np.searchsorted(claimed.meter_keys, meter_keys)]
     again = ~carried.usable | (since_us <= carried.through_us)
     before_us = np.full(len(meter_keys), _FAR_FUTURE_US)
     keys, beyond_us = _beyond(transaction, claimed, meter_keys, carried)
     before_us[np.searchsorted(meter_keys, keys)] = beyond_us
-    after_us = np.where(again, _BEGINNING_US, carried.through_us)
-    return Plan(meter_keys, after_us, before_us, again)
+    earlier = newest_before(transaction, meter_keys[again], since_us[again])
+    after_us, state = carried.through_us.copy(), carried.state.copy()
+    last_alarm_id = np.zeros(len(meter_keys), dtype=np.int64)
+    after_us[again], state[again] = earlier.through_us, earlier.state
+    last_alarm_id[again] = earlier.last_alarm_id
+    return Plan(meter_keys, after_us, before_us, again, state, carried.through_us, last_alarm_id)
 
 
 def blocks(transaction: Transaction, plan: Plan, most_readings: int) -> Iterator[tuple[Rows, ReadingBatch]]:
     """Yield the plan's readings in blocks of whole meters, each with the meters' positions.
 
-    What goes on from a carried state is one block: the claim bounds it. Whole histories are
-    counted first; a block has at most `most_readings` of them, or those of one meter.
+    What goes on from a carried state is one block: the claim bounds it. What is evaluated again is
+    counted first; a block has at most `most_readings` of them, or those of one meter. No block has
+    both.
     """
-    whole = plan.after_us == _BEGINNING_US
-    going_on, from_start = np.flatnonzero(~whole), np.flatnonzero(whole)
+    going_on, again = np.flatnonzero(~plan.again), np.flatnonzero(plan.again)
     parts = [going_on] if len(going_on) else []
-    if len(from_start):
-        row = transaction.row(_SQL["readings_count"], _parameters(plan.take(from_start))) or {}
+    if len(again):
+        row = transaction.row(_SQL["readings_count"], _parameters(plan.take(again))) or {}
         sizes = np.array(row["readings"], dtype=np.int64)
-        parts += [from_start[part] for part in _slices(sizes, most_readings)]
+        parts += [again[part] for part in _slices(sizes, most_readings)]
     for part in parts:
         yield part, _read(transaction, plan.take(part))
 

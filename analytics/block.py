@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.episodes import Episodes
-from analytics.segments import Mask, Segments, Tailed
+from analytics.samples import missing_or_good
+from analytics.segments import Mask, Segments
 from analytics.tracking import Decisions, Tracker
 from fleet.checks import BY_CODE
 from fleet.flags import Flag
@@ -65,6 +66,11 @@ class Verdict:
     #: Field of `STATE_DTYPE` -> its new value per meter.
     state: dict[str, NDArray[Any]] = field(default_factory=dict)
 
+    def add(self, episodes: Episodes) -> None:
+        """Take up episodes, if there are any."""
+        if len(episodes):
+            self.episodes.append(episodes)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
@@ -88,8 +94,10 @@ class Block:
     #: Shape (m,), what was carried.
     state: NDArray[np.void]
     seg: Segments
-    #: Frames that a transport fault blanked; no check but `dropout_frame` uses them.
+    #: Frames that a transport fault blanked, and whether there are any; no check but `dropout_frame`
+    #: uses them.
     dropout: Mask
+    blanked: bool
     #: The registers, NaN where a frame has none that counts.
     volume_m3: Floats
     std_volume_m3: Floats
@@ -118,9 +126,13 @@ class Block:
 
     def flags(self, present: Mask, *, decidable: Mask | bool = True) -> Flags:
         """Begin a check's flags: GOOD, UNKNOWN where it cannot decide, MISSING where nothing is reported."""
-        out = np.where(decidable, np.uint8(Flag.GOOD), np.uint8(Flag.UNKNOWN))
-        out = np.where(present, out, np.uint8(Flag.MISSING))
-        out[self.dropout] = Flag.UNKNOWN
+        out = missing_or_good(present)
+        if decidable is False:
+            out[present] = Flag.UNKNOWN
+        elif decidable is not True:
+            out[present & ~decidable] = Flag.UNKNOWN
+        if self.blanked:
+            out[self.dropout] = Flag.UNKNOWN
         return out
 
     def nothing_reported(self) -> Flags:
@@ -136,8 +148,7 @@ class Block:
         last sample of the run before.
         """
         rows = np.flatnonzero(present & ~self.dropout)
-        time_us = self.time_us[rows]
-        later = time_us > self.seg.take(rows).previous(time_us, carried_us)
+        later = self.seg.take(rows).rises(self.time_us[rows], carried_us) > 0
         return rows if later.all() else rows[later]
 
     def track(
@@ -174,36 +185,36 @@ class Block:
         name = name or tracker.code
         carried = self.state[name]
         if applies is not None and not applies.all():
-            began_us = self.time_us[self.seg.first]
+            began_us = self.time_us[self.seg.starts]
             ended, carried = tracker.end(carried, ~applies, self.meters.meter_key, began_us)
-            verdict.episodes.append(ended)
+            verdict.add(ended)
         episodes, after = tracker.track(decisions, carried, self.meters.meter_key, limit)
-        verdict.episodes.append(self._stamped(episodes, limit_name))
+        verdict.add(self._stamped(episodes, limit_name))
         verdict.state[name] = after
 
     def decisions(self, flag: Flags, value: Floats, onset_us: NDArray[np.int64] | None = None) -> Decisions:
         """Pair every reading with its flag and value."""
         return Decisions(seg=self.seg, time_us=self.time_us, flag=flag, value=value, onset_us=onset_us)
 
-    def revise(
-        self,
-        verdict: Verdict,
-        code: str,
-        tailed: Tailed,
-        waited: Mask,
-        of: tuple[NDArray[np.int64], NDArray[np.int64], Flags],
-    ) -> None:
+    def revise(self, verdict: Verdict, code: str, name: str, rows: NDArray[np.intp], flag: Flags) -> None:
         """Add to a verdict what is now decided of carried samples that waited.
 
-        `of` are the time, the sequence number and the flag of each sample of `tailed`.
+        Parameters
+        ----------
+        verdict, code
+            Where to put it, and of which check.
+        name
+            The fields `{name}_us` and `{name}_seq` of the state tell which reading it was.
+        rows, flag
+            Rows of the meters, and the flag of each one's carried sample.
+
         """
-        at = np.flatnonzero(tailed.is_tail & waited)
-        if len(at) == 0:
+        if len(rows) == 0:
             return
-        number = np.full(len(at), BY_CODE[code].number, dtype=np.uint8)
-        key = self.meters.meter_key[tailed.seg.row[at]]
-        time_us, seq, flag = of
-        verdict.revised.append(Revisions(key, time_us[at], seq[at], number, flag[at]))
+        number = np.full(len(rows), BY_CODE[code].number, dtype=np.uint8)
+        key, state = self.meters.meter_key[rows], self.state
+        time_us, seq = state[f"{name}_us"][rows], state[f"{name}_seq"][rows]
+        verdict.revised.append(Revisions(key, time_us, seq, number, flag))
 
     def _stamped(self, episodes: Episodes, limit_name: str | tuple[str, ...] | None) -> Episodes:
         """Note where the limit of each episode comes from."""

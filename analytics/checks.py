@@ -6,7 +6,7 @@ from analytics import oil
 from analytics.battery import voltage
 from analytics.block import Check
 from analytics.data import clock, dropout, silence, status, temperature
-from analytics.flow import over_range, sustained, under_range
+from analytics.flow import over_range, rate, spike, stuck, sustained, under_range
 from analytics.prepaid import balance, frozen, uncounted, valve_closed, without_balance
 from analytics.register import idle, reversal, stalled
 
@@ -17,6 +17,9 @@ CHECKS: tuple[Check, ...] = (
     over_range.CHECK,
     sustained.CHECK,
     under_range.CHECK,
+    spike.CHECK,
+    rate.CHECK,
+    stuck.CHECK,
     stalled.CHECK,
     idle.CHECK,
     balance.CHECK,

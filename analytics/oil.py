@@ -13,7 +13,7 @@ from analytics.block import Block, Check, Floats, Verdict
 from analytics.episodes import ONGOING_US, Episodes
 from analytics.midnight import midnight_us
 from analytics.register.reversal import Registers
-from analytics.segments import Mask
+from analytics.segments import Mask, Positions
 from fleet.checks import BY_CODE
 from fleet.flags import Flag
 from fleet.meter_table import Limit, MeterTable, each, nearest
@@ -31,27 +31,45 @@ def carry_oil_account(block: Block) -> Verdict:
     Raises no flag of its own: what is due is decided by `oil_service`, for the calendar moves
     without readings.
     """
-    meters = block.meters
-    counts = ~np.isnan(meters.oil_volume_at_fill_m3 / meters.oil_interval_m3)
-    steady = block.once(Registers.of).volume.steady
-    rows = np.flatnonzero(steady & counts[block.seg.row]) if counts.any() else np.empty(0, np.intp)
-    seg, time_us, register = block.seg.take(rows), block.time_us[rows], block.volume_m3[rows]
-    verdict = Verdict()
-    share = _share(
-        register,
-        meters.oil_volume_at_fill_m3[seg.row],
-        meters.oil_interval_m3[seg.row],
-        meters.register_top_m3[seg.row],
-    )
-    soon = each(block.limit(lambda p: p.oil_due_soon_ratio), seg.row)
-    for name, ratio in (("oil_soon_us", soon), ("oil_over_us", 1.0)):
+    return Verdict(state=_used(block) | _level(block))
+
+
+def _used(block: Block) -> dict[str, NDArray[np.int64]]:
+    """Carry since when the working register is past each share of the interval."""
+    at = _worth_a_look(block)
+    if len(at) == 0:
+        return {}
+    seg, time_us = block.seg.take(at), block.time_us[at]
+    share = volume_share(block.meters, block.volume_m3[at], seg.row)
+    soon = seg.spread(block.limit(lambda p: p.oil_due_soon_ratio))
+    state = {}
+    for name, ratio in zip(_SHARES, (soon, 1.0), strict=True):
         past = share >= ratio
-        carried = np.where(counts, block.state[name], ABSENT)
+        carried = block.state[name]
         begins = past & ~seg.previous(past, carried != ABSENT)
         since_us = seg.latest(np.where(past, time_us, ABSENT), begins | ~past, carried)
-        verdict.state[name] = seg.closing(since_us, carried)
-    verdict.state |= _level(block)
-    return verdict
+        state[name] = seg.closing(since_us, carried)
+    return state
+
+
+#: Since when the working register is past each share of the oil's interval.
+_SHARES = ("oil_soon_us", "oil_over_us")
+
+
+def _worth_a_look(block: Block) -> Positions:
+    """Find steady samples of meters whose account can change: some of a share is or was used."""
+    seg, volume = block.seg, block.volume_m3
+    highest = np.fmax.reduceat(volume, seg.starts)
+    soon = np.minimum(each(block.limit(lambda p: p.oil_due_soon_ratio), seg.meters), 1.0)
+    looked = volume_share(block.meters, highest) >= soon
+    # A register that rolled over counts for more than the highest one.
+    lowest = np.fmin.reduceat(volume, seg.starts)
+    looked |= lowest - block.meters.oil_volume_at_fill_m3 < -block.meters.register_top_m3 / 2
+    for name in _SHARES:
+        looked |= block.state[name] != ABSENT
+    if not looked.any():
+        return np.empty(0, dtype=np.intp)
+    return np.flatnonzero(block.once(Registers.of).volume.steady & seg.spread(looked))
 
 
 def _level(block: Block) -> dict[str, NDArray[np.int64]]:
@@ -74,19 +92,17 @@ def _level(block: Block) -> dict[str, NDArray[np.int64]]:
     }
 
 
-def volume_share(meters: MeterTable, register_m3: Floats) -> Floats:
+def volume_share(meters: MeterTable, register_m3: Floats, rows: Positions | slice = slice(None)) -> Floats:
     """Divide what was measured since the oil was filled by the interval; NaN where either is unknown.
 
     A register below its state at the fill by more than half of what it can show has rolled over;
-    by less, it was reversed or exchanged, and the share is negative.
+    by less, it was reversed or exchanged, and the share is negative. `rows` are those of the
+    registers' meters.
     """
-    return _share(register_m3, meters.oil_volume_at_fill_m3, meters.oil_interval_m3, meters.register_top_m3)
-
-
-def _share(register_m3: Floats, at_fill_m3: Floats, interval_m3: Floats, top_m3: Floats) -> Floats:
-    measured_m3 = register_m3 - at_fill_m3
+    measured_m3 = register_m3 - meters.oil_volume_at_fill_m3[rows]
+    top_m3 = meters.register_top_m3[rows]
     rolled = measured_m3 < -top_m3 / 2
-    share: Floats = (measured_m3 + np.where(rolled, top_m3, 0.0)) / interval_m3
+    share: Floats = (measured_m3 + np.where(rolled, top_m3, 0.0)) / meters.oil_interval_m3[rows]
     return share
 
 
@@ -201,9 +217,7 @@ CHECK = Check(
     codes=(),
     run=carry_oil_account,
     carries=(
-        # Since when the working register is past each share of the oil's interval.
-        ("oil_soon_us", "i8"),
-        ("oil_over_us", "i8"),
+        *((name, "i8") for name in _SHARES),
         # The first and the last report in a row that the oil is low.
         ("oil_low_us", "i8"),
         ("oil_low_last_us", "i8"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,9 @@ from analytics.checks import CHECKS, READING_CHECKS
 from analytics.data.dropout import blanked_in_use, dropout, registers
 from analytics.data.silence import silence_horizon_us, silent_now
 from analytics.episodes import Episodes
+from analytics.midnight import UTC_OFFSET_S
 from analytics.oil import oil_service
-from analytics.segments import Segments
+from analytics.segments import Positions, Segments
 from analytics.state import STATE_DTYPE, STATE_LAYOUT, initial_state
 from fleet.flags import Flag, worst
 from fleet.meter_table import MeterTable
@@ -26,8 +27,10 @@ __all__ = [
     "READING_CHECKS",
     "STATE_DTYPE",
     "STATE_LAYOUT",
+    "UTC_OFFSET_S",
     "Evaluation",
     "evaluate",
+    "evaluate_blocks",
     "evaluate_clock",
     "initial_state",
     "silence_horizon_us",
@@ -36,11 +39,10 @@ __all__ = [
 #: Decided by `evaluate_clock` alone; `meter_silent` is decided by both.
 CLOCK_CHECKS = frozenset({"battery_overdue", "oil_due_soon", "oil_overdue"})
 
-#: China's one time zone.
-UTC_OFFSET_S = 8 * 3600
 
-#: Readings that are worked on together: few enough to stay in the processor's cache.
-_BLOCK_READINGS = 32_768
+#: Readings that are worked on together: few enough to stay near the processor, enough that each
+#: check's some forty calls cost little.
+_BLOCK_READINGS = 131_072
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,18 +79,13 @@ def evaluate(
         It is not changed.
 
     """
-    after = state.copy()
     flags = {code: np.empty(len(readings), dtype=np.uint8) for code in READING_CHECKS}
+    after = state.copy()
     episodes: list[Episodes] = []
     revised: list[Revisions] = []
-    rows = meters.rows_of(readings.meter_key)
-    for part in _parts(rows):
-        touched = np.unique(rows[part])
-        verdict = _judge(_block(readings.take(part), meters.take(touched), state[touched]))
+    for part, verdict in evaluate_blocks(readings, meters, after):
         for code in READING_CHECKS:
             flags[code][part] = verdict.flags[code]
-        for name, values in verdict.state.items():
-            after[name][touched] = values
         episodes += verdict.episodes
         revised += verdict.revised
     return Evaluation(
@@ -97,6 +94,32 @@ def evaluate(
         state=after,
         revised=Revisions.concatenate(revised),
     )
+
+
+def evaluate_blocks(
+    readings: ReadingBatch, meters: MeterTable, state: NDArray[np.void]
+) -> Iterator[tuple[slice, Verdict]]:
+    """Run every check block by block, for who does not want to hold all flags at a time.
+
+    Parameters
+    ----------
+    readings, meters
+        As in `evaluate`.
+    state
+        As in `evaluate`, but brought up to date in place.
+
+    Yields
+    ------
+    Which readings, and what the checks say of them. Episodes are in no order.
+
+    """
+    for part in _parts(readings.meter_key):
+        rows = _rows_of(meters, readings.meter_key[part])
+        verdict = _judge(_block(readings.take(part), meters, state, rows))
+        chosen = _chosen(rows.meters)
+        for name, values in verdict.state.items():
+            state[name][chosen] = values
+        yield part, verdict
 
 
 def evaluate_clock(
@@ -142,27 +165,46 @@ def in_order(episodes: Episodes) -> Episodes:
     return episodes.take(order)
 
 
-def _parts(rows: NDArray[np.intp]) -> Iterator[slice]:
+def _parts(key: NDArray[np.int32]) -> Iterator[slice]:
     """Cut readings into blocks, between meters only."""
-    borders = np.append(np.flatnonzero(np.diff(rows, prepend=-1)), len(rows))
-    start = 0
-    while start < len(rows):
-        at = np.searchsorted(borders, start + _BLOCK_READINGS, side="right") - 1
-        stop = int(max(borders[at], borders[np.searchsorted(borders, start, side="right")]))
+    start, n = 0, len(key)
+    while start < n:
+        stop = n
+        if start + _BLOCK_READINGS < n:
+            next_key = key[start + _BLOCK_READINGS]
+            stop = int(np.searchsorted(key, next_key))
+            if stop <= start:
+                stop = int(np.searchsorted(key, next_key, side="right"))
         yield slice(start, stop)
         start = stop
 
 
-def _block(readings: ReadingBatch, meters: MeterTable, state: NDArray[np.void]) -> Block:
-    seg = Segments.of(meters.rows_of(readings.meter_key))
+def _rows_of(meters: MeterTable, key: NDArray[np.int32]) -> Segments:
+    """Find each meter's readings, and its row among all."""
+    seg = Segments.of(key)
+    return replace(seg, meters=meters.rows_of(key[seg.starts]))
+
+
+def _chosen(rows: Positions) -> Positions | slice:
+    """Give a slice where rows stand together: it needs no copy."""
+    if rows[-1] - rows[0] == len(rows) - 1:
+        return slice(int(rows[0]), int(rows[-1]) + 1)
+    return rows
+
+
+def _block(readings: ReadingBatch, meters: MeterTable, state: NDArray[np.void], rows: Segments) -> Block:
+    chosen = _chosen(rows.meters)
+    meters, state = meters.take(chosen), state[chosen]
+    seg = Segments(len(rows), rows.starts, np.arange(len(rows.starts)))
     blank = blanked_in_use(readings, seg, state, dropout(readings))
-    volume_m3, std_volume_m3 = registers(readings, blank, meters.register_step_m3[seg.row])
+    volume_m3, std_volume_m3 = registers(readings, blank, seg.spread(meters.register_step_m3))
     return Block(
         readings=readings,
         meters=meters,
         state=state,
         seg=seg,
         dropout=blank,
+        blanked=bool(blank.any()),
         volume_m3=volume_m3,
         std_volume_m3=std_volume_m3,
         silent_limit_us=silent_limit_us(meters),
@@ -186,5 +228,6 @@ def _join(earlier: Flags | None, flags: Flags, block: Block) -> Flags:
     if earlier is None:
         return flags
     both = worst(earlier, flags)
-    both[block.dropout] = Flag.UNKNOWN
+    if block.blanked:
+        both[block.dropout] = Flag.UNKNOWN
     return both

@@ -3,56 +3,139 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analytics.kernels.borders import Borders
+from fleet.flags import Flag
+
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
+Positions = NDArray[np.intp]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Segments:
-    """n samples of m meters; a segment is one meter's samples.
+    """n samples of m meters; a segment is one meter's samples, and none is empty.
 
     What came before a segment's first sample is an argument of shape (m,): the carried state.
     """
 
-    #: Position of the sample's meter, 0 to m-1, ascending.
-    row: NDArray[np.intp]
-    #: Whether the sample is its meter's first or last one.
-    first: Mask
-    last: Mask
+    n: int
+    #: Position of each segment's first sample, and the meter's row, 0 to m-1, ascending; shape (k,).
+    starts: Positions
+    meters: Positions
 
     @classmethod
-    def of(cls, row: NDArray[np.intp]) -> Self:
-        """Find the borders between meters."""
-        first = np.ones(len(row), dtype=np.bool_)
-        np.not_equal(row[1:], row[:-1], out=first[1:])
-        last = np.ones(len(row), dtype=np.bool_)
-        last[:-1] = first[1:]
-        return cls(row, first, last)
+    def of(cls, row: NDArray[np.integer[Any]]) -> Self:
+        """Find the borders between meters; `row` is each sample's."""
+        starts = np.flatnonzero(row[1:] != row[:-1])
+        starts += 1
+        starts = np.append(np.zeros(min(len(row), 1), dtype=np.intp), starts)
+        return cls(len(row), starts, row[starts].astype(np.intp))
 
     def __len__(self) -> int:
-        return len(self.row)
+        return self.n
 
-    def take(self, which: Array) -> Self:
+    @cached_property
+    def stops(self) -> Positions:
+        """Position after each segment's last sample, shape (k,)."""
+        return self.borders.stops
+
+    @cached_property
+    def counts(self) -> Positions:
+        """Samples of each segment, shape (k,)."""
+        counts: Positions = self.stops - self.starts
+        return counts
+
+    @cached_property
+    def borders(self) -> Borders:
+        """The same for the kernels."""
+        return Borders.at(self.n, self.starts)
+
+    @cached_property
+    def row(self) -> Positions:
+        """Row of each sample's meter, shape (n,)."""
+        return self.meters.repeat(self.counts)
+
+    @cached_property
+    def first(self) -> Mask:
+        """Whether the sample is its meter's first one."""
+        return self.marks(self.starts)
+
+    @cached_property
+    def last(self) -> Mask:
+        """Whether the sample is its meter's last one."""
+        return self.marks(self.stops - 1)
+
+    def marks(self, at: Positions) -> Mask:
+        """Make a mask of positions."""
+        out = np.zeros(self.n, dtype=np.bool_)
+        out[at] = True
+        return out
+
+    def segment_of(self, at: Positions) -> Positions:
+        """Find the segment of each position."""
+        return self.starts.searchsorted(at, side="right") - 1
+
+    def meter_of(self, at: Positions) -> Positions:
+        """Find the row of the meter of each position."""
+        return self.meters[self.segment_of(at)]
+
+    def rank_of(self, meters: Positions) -> Positions:
+        """Find the segments of rows of meters that have one."""
+        return np.searchsorted(self.meters, meters)
+
+    def spread(self, limit: Any) -> Any:
+        """Give every sample its meter's limit; one number for all stays one."""
+        return limit[self.meters].repeat(self.counts) if isinstance(limit, np.ndarray) else limit
+
+    def take(self, which: Array) -> Segments:
         """Select samples by a mask or by ascending positions."""
-        return self.of(self.row[which])
+        at = which.nonzero()[0] if which.dtype == np.bool_ else which
+        if len(at) == self.n:
+            return self
+        starts = at.searchsorted(self.starts)
+        some = Borders.at(len(at), starts).stops > starts
+        return Segments(len(at), starts[some], self.meters[some])
 
     def previous(self, values: Array, carried: Array) -> Array:
         """Shift by one within each segment; the first takes its meter's carried value."""
         out = np.empty_like(values)
         out[1:] = values[:-1]
-        out[self.first] = carried[self.row[self.first]]
+        out[self.starts] = carried[self.meters]
+        return out
+
+    def rises(self, values: Array, carried: Array) -> Array:
+        """Measure the rise since the one before; the first's is over its meter's carried value."""
+        out = np.empty_like(values)
+        np.subtract(values[1:], values[:-1], out=out[1:])
+        out[self.starts] = values[self.starts] - carried[self.meters]
         return out
 
     def following(self, values: Array, fill: Any) -> Array:
         """Look one ahead within each segment; the last takes `fill`."""
         out = np.empty_like(values)
         out[:-1] = values[1:]
-        out[self.last] = fill
+        out[self.stops - 1] = fill
+        return out
+
+    def next_of(self, values: Array, at: Positions, fill: Any) -> Array:
+        """Look one ahead of some positions; a segment's last takes `fill`."""
+        ahead = at + 1
+        ends = ahead == self.stops[self.segment_of(at)]
+        ahead[ends] = 0
+        return np.where(ends, fill, values[ahead])
+
+    def previous_of(self, values: Array, at: Positions, carried: Array) -> Array:
+        """Look one back from some positions; a segment's first takes its meter's carried value."""
+        out = values[at - 1]
+        segment = self.segment_of(at)
+        firsts = at == self.starts[segment]
+        out[firsts] = carried[self.meters[segment[firsts]]]
         return out
 
     def latest(self, values: Array, event: Mask, carried: Array) -> Array:
@@ -67,10 +150,27 @@ class Segments:
         out[unseen] = carried[self.row[unseen]]
         return out
 
+    def latest_event(self, events: Positions) -> Positions:
+        """Find each segment's last event among ascending positions; -1 where it has none."""
+        if len(events) == 0:
+            return np.full(len(self.starts), -1, dtype=np.intp)
+        at = events[np.searchsorted(events, self.stops) - 1]
+        return np.where((at >= self.starts) & (at < self.stops), at, -1)
+
     def closing(self, values: Array, carried: Array) -> Array:
         """Give each meter the value of its last sample; one without samples keeps what it carried."""
         out = np.array(carried, dtype=values.dtype)
-        out[self.row[self.last]] = values[self.last]
+        out[self.meters] = values[self.stops - 1]
+        return out
+
+    def before_last(self, values: Array, carried: Array) -> Array:
+        """Give each meter the value of its last sample but one; with one sample, what was carried before.
+
+        That is the closing of `previous(values, carried)`.
+        """
+        out = np.array(carried, dtype=values.dtype)
+        several = self.counts > 1
+        out[self.meters[several]] = values[self.stops[several] - 2]
         return out
 
 
@@ -82,22 +182,51 @@ class Tailed:
     """
 
     seg: Segments
-    #: Whether the sample is such a carried one.
-    is_tail: Mask
-    _at: NDArray[np.intp]
-    _rows: NDArray[np.intp]
+    #: Positions of the carried samples; and, where there are any, of the others.
+    tails: Positions
+    own: Positions | slice
+    #: Rows of the meters of the carried samples.
+    meters: Positions
 
     @classmethod
     def of(cls, seg: Segments, has_tail: Mask) -> Self:
         """Make room before the first sample of each meter for which `has_tail`, shape (m,), holds."""
-        at = np.flatnonzero(seg.first & has_tail[seg.row])
-        rows = seg.row[at]
-        is_tail = np.insert(np.zeros(len(seg), dtype=np.bool_), at, values=True)
-        return cls(Segments.of(np.insert(seg.row, at, rows)), is_tail, at, rows)
+        tailed = has_tail[seg.meters]
+        if not tailed.any():
+            nothing = np.empty(0, dtype=np.intp)
+            return cls(seg, nothing, slice(None), nothing)
+        shift = np.cumsum(tailed)
+        starts = seg.starts + shift - tailed
+        whole = Segments(len(seg) + int(shift[-1]), starts, seg.meters)
+        own = np.arange(len(seg)) + np.repeat(shift, seg.counts)
+        return cls(whole, starts[tailed], own, seg.meters[tailed])
 
     def join(self, values: Array, carried: Array) -> Array:
         """Put each meter's carried value before its samples."""
-        return np.insert(values, self._at, carried[self._rows].astype(values.dtype))
+        if len(self.tails) == 0:
+            return values
+        out = np.empty(len(self.seg), dtype=values.dtype)
+        out[self.own] = values
+        out[self.tails] = carried[self.meters]
+        return out
+
+    def own_of(self, at: Positions) -> Positions:
+        """Find where positions stand among the samples without carried ones; those are left out."""
+        if len(self.tails) == 0:
+            return at
+        before = np.searchsorted(self.tails, at, side="right")
+        carried = (before > 0) & (self.tails[before - 1] == at)
+        own: Positions = (at - before)[~carried]
+        return own
+
+    def unsaid(self, flag: Array, waited: Mask) -> Array:
+        """Make flags UNKNOWN of carried samples that did not wait: the run before spoke of them."""
+        spoken_of = self.tails[~waited[self.tails]]
+        if len(spoken_of) == 0:
+            return flag
+        out = flag.copy()
+        out[spoken_of] = Flag.UNKNOWN
+        return out
 
 
 def lowest_so_far(values: NDArray[np.float64], starts: Mask) -> NDArray[np.float64]:

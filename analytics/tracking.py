@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.episodes import ONGOING_US, Episodes
-from analytics.segments import Segments
+from analytics.segments import Positions, Segments
 from fleet.checks import BY_CODE
 from fleet.flags import Flag
 from fleet.readings import ABSENT
@@ -17,6 +17,9 @@ from fleet.readings import ABSENT
 #: An episode that is going on at a meter's last reading; `started_us` ABSENT where there is none.
 OPEN_DTYPE = np.dtype([("started_us", "i8"), ("readings", "i8"), ("value", "f8"), ("flag", "u1")])
 _NONE = np.array((ABSENT, 0, np.nan, 0), dtype=OPEN_DTYPE)
+
+
+_NOTHING = Episodes.empty()
 
 
 def nothing_open(n: int) -> NDArray[np.void]:
@@ -45,21 +48,6 @@ class Decisions:
     value: NDArray[np.float64]
     #: Where the condition began, if this sample is the first bad one; None: at the sample itself.
     onset_us: NDArray[np.int64] | None = None
-
-    def decided(self) -> Decisions:
-        """Leave out samples that say nothing: UNKNOWN and MISSING neither begin nor end an episode."""
-        return self.take((self.flag != Flag.UNKNOWN) & (self.flag != Flag.MISSING))
-
-    def take(self, which: NDArray[Any]) -> Decisions:
-        """Select samples by a mask."""
-        onset = None if self.onset_us is None else self.onset_us[which]
-        return Decisions(
-            seg=self.seg.take(which),
-            time_us=self.time_us[which],
-            flag=self.flag[which],
-            value=self.value[which],
-            onset_us=onset,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,24 +84,29 @@ class Tracker:
         The episodes that a sample began, continued or ended, and the new `carried`.
 
         """
-        bad = (decisions.flag == Flag.SUSPECT) | (decisions.flag == Flag.FAIL)
-        if not bad.any() and not (carried["started_us"] != ABSENT).any():
-            return Episodes.empty(), carried
-        known = decisions.decided()
-        rows, started, ended, runs = self._runs(known, carried)
+        bad = np.flatnonzero(is_bad(decisions.flag))
+        was_open = carried["started_us"] != ABSENT
+        if len(bad) == 0 and not was_open.any():
+            return _NOTHING, carried
+        runs = _Runs.of(decisions, bad, was_open)
+        sums = self._sums(decisions, runs, carried)
+        good_us = decisions.time_us
+        if self.ends_at_onset and decisions.onset_us is not None:
+            good_us = decisions.onset_us
+        ended = np.where(runs.ends < 0, ONGOING_US, good_us[runs.ends])
         episodes = Episodes.build(
-            meter_key=meter_key[rows],
+            meter_key=meter_key[runs.row],
             check=BY_CODE[self.code].number,
-            flag=runs["flag"],
+            flag=sums["flag"],
             part=self.part,
-            started_us=started,
+            started_us=sums["started_us"],
             ended_us=ended,
-            readings=runs["readings"],
-            value=runs["value"],
-            limit=np.broadcast_to(limit, meter_key.shape)[rows],
+            readings=sums["readings"],
+            value=sums["value"],
+            limit=np.broadcast_to(limit, meter_key.shape)[runs.row],
         )
         after = carried.copy()
-        after[rows] = np.where(ended == ONGOING_US, runs, _NONE)
+        after[runs.row] = np.where(ended == ONGOING_US, sums, _NONE)
         return episodes, after
 
     def end(
@@ -125,6 +118,8 @@ class Tracker:
     ) -> tuple[Episodes, NDArray[np.void]]:
         """End what is open at the meters of a mask, all of shape (m,); gives it, and what is left open."""
         rows = np.flatnonzero(gone & (carried["started_us"] != ABSENT))
+        if len(rows) == 0:
+            return _NOTHING, carried
         open_ = carried[rows]
         episodes = Episodes.build(
             meter_key=meter_key[rows],
@@ -141,40 +136,87 @@ class Tracker:
         left[rows] = _NONE
         return episodes, left
 
-    def _runs(self, known: Decisions, carried: NDArray[np.void]) -> tuple[Any, Any, Any, NDArray[np.void]]:
-        seg, bad = known.seg, known.flag != Flag.GOOD
-        was_open = carried["started_us"] != ABSENT
-        before = seg.previous(bad, was_open)
-        # A run: bad samples in a row, or a good first sample that ends what was open.
-        heads = np.flatnonzero((bad & (~before | seg.first)) | (~bad & before & seg.first))
-        continues = before[heads]
-        rows = seg.row[heads]
-        runs = self._sums(known, bad, heads)
-        runs["started_us"] = known.time_us[heads] if known.onset_us is None else known.onset_us[heads]
-        old = carried[rows[continues]]
-        runs["started_us"][continues] = old["started_us"]
-        runs["readings"][continues] += old["readings"]
-        runs["value"][continues] = self.worse(runs["value"][continues], old["value"])
-        runs["flag"][continues] = np.maximum(runs["flag"][continues], old["flag"])
-        ends_us = known.onset_us if self.ends_at_onset and known.onset_us is not None else known.time_us
-        return rows, runs["started_us"], _ends(seg, bad, heads, ends_us), runs
-
-    def _sums(self, known: Decisions, bad: NDArray[np.bool_], heads: NDArray[np.intp]) -> NDArray[np.void]:
-        """Sum up from each head to the next; good samples in between count nothing."""
-        runs = nothing_open(len(heads))
-        if len(heads):
-            runs["readings"] = np.add.reduceat(bad.astype(np.int64), heads)
-            runs["value"] = self.worse.reduceat(np.where(bad, known.value, np.nan), heads)
-            runs["flag"] = np.maximum.reduceat(np.where(bad, known.flag, 0), heads)
-        return runs
+    def _sums(self, decisions: Decisions, runs: _Runs, carried: NDArray[np.void]) -> NDArray[np.void]:
+        """Sum up each run, together with what was open before it."""
+        sums = nothing_open(len(runs.row))
+        if len(runs.bad):
+            some, heads = runs.begins >= 0, runs.heads
+            onset_us = decisions.time_us if decisions.onset_us is None else decisions.onset_us
+            sums["started_us"][some] = onset_us[runs.begins[some]]
+            sums["readings"][some] = np.diff(heads, append=len(runs.bad))
+            sums["value"][some] = self.worse.reduceat(decisions.value[runs.bad], heads)
+            sums["flag"][some] = np.maximum.reduceat(decisions.flag[runs.bad], heads)
+        goes_on = runs.goes_on
+        old = carried[runs.row[goes_on]]
+        sums["started_us"][goes_on] = old["started_us"]
+        sums["readings"][goes_on] += old["readings"]
+        sums["value"][goes_on] = self.worse(sums["value"][goes_on], old["value"])
+        sums["flag"][goes_on] = np.maximum(sums["flag"][goes_on], old["flag"])
+        return sums
 
 
-def _ends(
-    seg: Segments, bad: NDArray[np.bool_], heads: NDArray[np.intp], ends_us: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Find the end that the first good sample at or after each head, in the same segment, stands for."""
-    n = len(bad)
-    # Walk backwards: the nearest good sample or segment's end at or after each sample.
-    stop = np.where(~bad | seg.last, np.arange(n), n)
-    stop = np.minimum.accumulate(stop[::-1])[::-1][heads]
-    return np.where(bad[stop], ONGOING_US, ends_us[stop]) if n else np.empty(0, np.int64)
+def is_bad(flag: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Tell which flags are SUSPECT or FAIL."""
+    bad: NDArray[np.bool_] = (flag - np.uint8(Flag.SUSPECT)) <= Flag.FAIL - Flag.SUSPECT
+    return bad
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Runs:
+    """Bad samples without a good one between them, and good first ones that end what was open.
+
+    UNKNOWN and MISSING neither begin nor end anything. Shape (r,) but for the first two, by meter and time.
+    """
+
+    #: Positions of all bad samples, and which of them begin a run.
+    bad: Positions
+    heads: Positions
+    row: Positions
+    #: Position of the run's first bad sample, -1 where it has none; of the good sample that ends it,
+    #: -1 where none does yet.
+    begins: Positions
+    ends: Positions
+    #: Whether it continues what was open.
+    goes_on: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, decisions: Decisions, bad: Positions, was_open: NDArray[np.bool_]) -> _Runs:
+        seg, good = decisions.seg, np.flatnonzero(decisions.flag == Flag.GOOD)
+        segment, rank = seg.segment_of(bad), np.searchsorted(good, bad)
+        begins = np.ones(len(bad), dtype=np.bool_)
+        begins[1:] = (rank[1:] != rank[:-1]) | (segment[1:] != segment[:-1])
+        heads = np.flatnonzero(begins)
+        of_head = segment[heads]
+        unbroken = rank[heads] == np.searchsorted(good, seg.starts[of_head])
+        unbroken &= was_open[seg.meters[of_head]]
+        ends = _first_in(good, rank[heads], seg.stops[of_head])
+        closed, closed_by = _closed_at_once(seg, bad, good, was_open)
+        # What a good sample closes comes before its meter's runs.
+        order = np.argsort(np.concatenate([closed, of_head]), kind="stable")
+        none = np.full(len(closed), -1)
+        return cls(
+            bad,
+            heads,
+            np.concatenate([seg.meters[closed], seg.meters[of_head]])[order],
+            np.concatenate([none, bad[heads]])[order],
+            np.concatenate([closed_by, ends])[order],
+            np.concatenate([none < 0, unbroken])[order],
+        )
+
+
+def _first_in(good: Positions, rank: Positions, stops: Positions) -> Positions:
+    """Give the good sample of each rank, -1 where it lies beyond its segment."""
+    at = np.append(good, np.iinfo(np.intp).max)[rank]
+    return np.where(at < stops, at, -1)
+
+
+def _closed_at_once(
+    seg: Segments, bad: Positions, good: Positions, was_open: NDArray[np.bool_]
+) -> tuple[Positions, Positions]:
+    """Find segments of open episodes whose first word is a good sample, and that sample."""
+    segments = np.flatnonzero(was_open[seg.meters])
+    starts, stops = seg.starts[segments], seg.stops[segments]
+    at = _first_in(good, np.searchsorted(good, starts), stops)
+    first_bad = np.append(bad, np.iinfo(np.intp).max)[np.searchsorted(bad, starts)]
+    closes = (at >= 0) & (at < first_bad)
+    return segments[closes], at[closes]

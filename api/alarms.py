@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from alerts.alarms.lifecycle import State as AlarmState
 from alerts.alarms.store import NotPossible, acknowledge
@@ -24,9 +24,14 @@ router = APIRouter(prefix="/api/v1/alarms", tags=["alarms"], responses=PROBLEMS)
 
 OPEN_STATES = tuple(state for state in AlarmState if state is not AlarmState.CLOSED)
 _JOURNAL_LENGTH = 200
+_EVER = datetime.max.replace(tzinfo=UTC)
 
 CheckCode = StrEnum("CheckCode", {code: code for code in BY_CODE})  # type: ignore[misc] # from the catalogue
 AlarmId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+KnownAt = Annotated[
+    AwareDatetime | None,
+    Query(description="As it stood for us at that moment, by the time of decision; default: now"),
+]
 IfMatch = Annotated[str | None, Header(description="The alarm's ETag: acknowledge only what was seen")]
 
 
@@ -64,8 +69,11 @@ class JournalOut(BaseModel):
     from_state: str | None
     to_state: str
     event_at: datetime = Field(description="When it happened, by the meter's clock or the person's")
-    arrived_at: datetime | None = Field(description="When the server learned of it")
+    arrived_at: datetime | None = Field(
+        description="When the reading that decided it arrived; null where none did (a person, the calendar)"
+    )
     decided_at: datetime = Field(description="When the change was made")
+    correction: bool = Field(description="Whether it changes what was known of a time evaluated before")
     actor: str
     note: str | None
     limit_from: str | None = Field(description="Whose limit it was then")
@@ -93,29 +101,40 @@ def list_alarms(
     request: Request,
     response: Response,
     service: ServiceOf,
-    state: Annotated[list[AlarmState] | None, Query(description="Default: all but closed")] = None,
+    state: Annotated[
+        list[AlarmState] | None, Query(description="Default: all but closed; with `at`, all")
+    ] = None,
     check: CheckCode | None = None,
     severity: Severity | None = None,
     meter_id: Annotated[str | None, Query(pattern=f"^{ID_PATTERN}$")] = None,
     company: Annotated[str | None, Query(pattern=f"^{ID_PATTERN}$")] = None,
+    known_at: KnownAt = None,
+    at: Annotated[
+        AwareDatetime | None,
+        Query(description="Only those whose condition held at that moment, by the meter's clock"),
+    ] = None,
     limit: Limit = 100,
     after: After = None,
 ) -> Page[AlarmOut]:
-    """List alarms by number; open ones unless `state` says otherwise."""
+    """List alarms by number; open ones unless `state` says otherwise.
+
+    `known_at` asks what we knew then, `at` what was so then; with both, what we knew of it then.
+    """
     cursor = decode_cursor(after, integer) or [0]
+    wanted = {
+        "states": [str(one) for one in state or (OPEN_STATES if at is None else AlarmState)],
+        "check": check,
+        "severity": severity,
+        "meter_id": meter_id,
+        "company": company,
+        "after": cursor[0],
+        "limit": limit + 1,
+    }
     with service.reading() as transaction:
-        found = transaction.rows(
-            SQL["alarms_list"],
-            {
-                "states": [str(one) for one in state or OPEN_STATES],
-                "check": check,
-                "severity": severity,
-                "meter_id": meter_id,
-                "company": company,
-                "after": cursor[0],
-                "limit": limit + 1,
-            },
-        )
+        if known_at is None and at is None:
+            found = transaction.rows(SQL["alarms_list"], wanted)
+        else:
+            found = _as_known(transaction, known_at, at=at, **wanted)
     rows = [with_unit(row) for row in found]
     return Page[AlarmOut](**paged(request, response, rows, limit, lambda row: [row["alarm_id"]]))
 
@@ -125,11 +144,12 @@ def read_alarm(
     service: ServiceOf,
     response: Response,
     alarm_id: AlarmId,
+    known_at: KnownAt = None,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> AlarmDetail:
-    """Read one alarm with its journal; the answer carries an ETag."""
+    """Read one alarm with its journal, now or as it stood; the answer carries an ETag."""
     with service.reading() as transaction:
-        alarm = fetch_alarm(transaction, alarm_id)
+        alarm = fetch_alarm(transaction, alarm_id, known_at)
     response.headers["ETag"] = tag = etag(alarm)
     if matches(if_none_match, tag):
         response.status_code = HTTPStatus.NOT_MODIFIED
@@ -172,17 +192,32 @@ def acknowledge_now(
         return fetch_alarm(transaction, alarm_id)
 
 
-def fetch_alarm(transaction: Transaction, alarm_id: int) -> AlarmDetail:
-    """Fetch an alarm and its journal; raises ProblemError (404) where there is none."""
-    row = transaction.row(SQL["alarm_one"], {"alarm_id": alarm_id})
+def fetch_alarm(transaction: Transaction, alarm_id: int, known_at: datetime | None = None) -> AlarmDetail:
+    """Fetch an alarm and its journal; raises ProblemError (404) where there is, or was, none."""
+    if known_at is None:
+        row = transaction.row(SQL["alarm_one"], {"alarm_id": alarm_id})
+    else:
+        row = next(iter(_as_known(transaction, known_at, alarm_id=alarm_id)), None)
     if row is None:
-        raise ProblemError(HTTPStatus.NOT_FOUND, f"There is no alarm {alarm_id}.")
-    return AlarmDetail(**with_unit(row), journal=fetch_journal(transaction, [alarm_id]))
+        then = "" if known_at is None else f" that was known at {known_at.isoformat()}"
+        raise ProblemError(HTTPStatus.NOT_FOUND, f"There is no alarm {alarm_id}{then}.")
+    return AlarmDetail(**with_unit(row), journal=fetch_journal(transaction, [alarm_id], known_at))
 
 
-def fetch_journal(transaction: Transaction, alarm_ids: list[int]) -> list[Any]:
-    """Fetch the newest changes of alarms."""
-    return transaction.rows(SQL["alarm_journal"], {"alarm_ids": alarm_ids, "limit": _JOURNAL_LENGTH})
+def _as_known(transaction: Transaction, known_at: datetime | None, **wanted: Any) -> list[Row]:
+    """List alarms as they stood at a moment of decision."""
+    anything = dict.fromkeys(("alarm_id", "check", "severity", "meter_id", "company", "at"))
+    everywhere = {"states": [str(one) for one in AlarmState], "after": 0, "limit": 1}
+    given = {**anything, **everywhere, **wanted, "known_at": known_at or _EVER}
+    return transaction.rows(SQL["alarms_known"], given)
+
+
+def fetch_journal(
+    transaction: Transaction, alarm_ids: list[int], known_at: datetime | None = None
+) -> list[Any]:
+    """Fetch the newest changes of alarms, but for those that only moved figures."""
+    wanted = {"alarm_ids": alarm_ids, "known_at": known_at, "limit": _JOURNAL_LENGTH}
+    return transaction.rows(SQL["alarm_journal"], wanted)
 
 
 def with_unit(row: Row) -> Row:

@@ -121,16 +121,59 @@ SELECT a.alarm_id, a.company, m.meter_id, m.customer, a.check_code AS check, a.s
 FROM alarm a JOIN meter m USING (meter_key)
 WHERE a.alarm_id = %(alarm_id)s
 
+-- alarms_known --
+-- Lists alarms as they stood at a moment of decision: each one's last row of the journal before it. With
+-- `at`, only those whose condition held then, by the meter's clock and as it was known: `spell` counts
+-- the occurrences that were the present one, of which the last row is what was known; an occurrence that
+-- a late batch showed has a row of its own.
+SELECT a.alarm_id, a.company, m.meter_id, m.customer, a.check_code AS check, j.severity, j.to_state AS state,
+    j.onset_at, j.ended_at, a.raised_at, j.occurrences, j.readings, j.value, j.limit_value AS limit, j.part,
+    j.limit_origin AS limit_from, j.acknowledged_by, j.acknowledged_at,
+    CASE WHEN j.to_state = 'closed' THEN j.decided_at END AS closed_at,
+    m.balance_unit
+FROM alarm a
+JOIN meter m USING (meter_key)
+JOIN LATERAL (
+    SELECT * FROM alarm_journal AS row
+    WHERE row.alarm_id = a.alarm_id AND row.decided_at <= %(known_at)s
+    ORDER BY row.journal_id DESC LIMIT 1
+) AS j ON true
+WHERE a.alarm_id > %(after)s AND a.raised_at <= %(known_at)s AND j.to_state = ANY(%(states)s)
+    AND (%(alarm_id)s::bigint IS NULL OR a.alarm_id = %(alarm_id)s)
+    AND (%(check)s::text IS NULL OR a.check_code = %(check)s)
+    AND (%(severity)s::text IS NULL OR j.severity = %(severity)s)
+    AND (%(company)s::text IS NULL OR a.company = %(company)s)
+    AND (%(meter_id)s::text IS NULL OR m.meter_id = %(meter_id)s)
+    AND (%(at)s::timestamptz IS NULL OR j.event <> 'withdraw' AND EXISTS (
+        SELECT 1 FROM (
+            SELECT DISTINCT ON (spell) onset_at AS from_at, coalesce(ended_at, 'infinity') AS until_at
+            FROM (
+                SELECT row.*, count(*) FILTER (WHERE row.event IN ('raise', 'reactivate'))
+                    OVER (ORDER BY row.journal_id) AS spell
+                FROM alarm_journal AS row
+                WHERE row.alarm_id = a.alarm_id AND row.decided_at <= %(known_at)s
+            ) AS told
+            ORDER BY spell, journal_id DESC
+        ) AS present
+        WHERE present.from_at <= %(at)s AND %(at)s < present.until_at
+        UNION ALL
+        SELECT 1 FROM alarm_journal AS row
+        WHERE row.alarm_id = a.alarm_id AND row.decided_at <= %(known_at)s
+            AND row.event_at <= %(at)s AND %(at)s < row.late_until
+    ))
+ORDER BY a.alarm_id LIMIT %(limit)s
+
 -- alarm_lock --
 -- Keeps everybody else from changing an alarm until this transaction ends.
 SELECT alarm_id FROM alarm WHERE alarm_id = %(alarm_id)s FOR UPDATE
 
 -- alarm_journal --
--- Lists what happened to alarms, newest first.
+-- Lists what had happened to alarms by a moment, newest first, but for changes of mere figures.
 SELECT j.journal_id, j.alarm_id, a.check_code AS check, j.event, j.from_state, j.to_state, j.event_at,
-    j.arrived_at, j.decided_at, j.actor, j.note, j.limit_origin AS limit_from
+    j.arrived_at, j.decided_at, j.correction, j.actor, j.note, j.limit_origin AS limit_from
 FROM alarm_journal j JOIN alarm a USING (alarm_id)
-WHERE j.alarm_id = ANY(%(alarm_ids)s)
+WHERE j.alarm_id = ANY(%(alarm_ids)s) AND (j.event <> 'update' OR j.note IS NOT NULL)
+    AND (%(known_at)s::timestamptz IS NULL OR j.decided_at <= %(known_at)s)
 ORDER BY j.journal_id DESC LIMIT %(limit)s
 
 -- tasks_list --

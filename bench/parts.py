@@ -30,8 +30,8 @@ def administer(url: str, *statements: str) -> None:
         connection.close()
 
 
-def hotel_meter(company: str, meter_id: str) -> Meter:
-    """Make a registry row of which only the meter's id matters."""
+def hotel_meter(company: str, meter_id: str, interval_s: int | None = None) -> Meter:
+    """Make a registry row of which only the meter's id, and perhaps its interval, matters."""
     return Meter(
         meter_id=meter_id,
         company=company,
@@ -40,4 +40,5 @@ def hotel_meter(company: str, meter_id: str) -> Meter:
         reading_class=ReadingClass.DAILY,
         technology=Technology.ROOTS,
         g_size="G100",
+        interval_s=interval_s,
     )

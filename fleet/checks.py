@@ -68,6 +68,11 @@ CATALOGUE: tuple[CheckSpec, ...] = (
     _spec(14, "oil_overdue", _M, _M, TaskKind.OIL_SERVICE, "1"),
     _spec(15, "meter_silent", _M, _M, TaskKind.ALARM_VISIT, "s"),
     _spec(16, "data_gap", _N, _N, None, "s"),
+    _spec(17, "flow_spike", _I, _I, None, "m3/h"),
+    _spec(18, "flow_rate_of_change", _I, _I, None, "m3/h/s"),
+    _spec(19, "flow_stuck", _N, _N, None, "m3/h"),
+    _spec(20, "register_jump", _M, _M, TaskKind.ALARM_VISIT, "m3"),
+    _spec(21, "meter_exchanged", _I, _I, None, "m3"),
     # The visit is that of `battery_low`, which a critical battery is as well.
     _spec(22, "battery_critical", _M, _M, None, "V"),
     _spec(23, "flow_with_valve_closed", _C, _C, TaskKind.ALARM_VISIT, "m3/h"),

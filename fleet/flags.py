@@ -40,7 +40,16 @@ def worst(*flags: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if not flags:
         msg = "worst() needs at least one array of flags"
         raise ValueError(msg)
-    ranks = _RANK[flags[0]]
+    whole = flags[0]
     for other in flags[1:]:
-        ranks = np.maximum(ranks, _RANK[other])
-    return _FLAG_OF_RANK[ranks]
+        whole = _worse(whole, other)
+    return whole.copy() if len(flags) == 1 else whole
+
+
+def _worse(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Combine two arrays; of GOOD, UNKNOWN and MISSING the smaller number wins, and only few are worse."""
+    out = np.minimum(one, other)
+    least = np.uint8(Flag.SUSPECT)
+    bad = np.flatnonzero((one - least <= 1) | (other - least <= 1))
+    out[bad] = _FLAG_OF_RANK[np.maximum(_RANK[one[bad]], _RANK[other[bad]])]
+    return out

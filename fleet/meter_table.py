@@ -88,8 +88,8 @@ class MeterTable:
     def __len__(self) -> int:
         return len(self.meter_key)
 
-    def take(self, rows: NDArray[Any]) -> Self:
-        """Select meters by a mask or by ascending positions."""
+    def take(self, rows: NDArray[Any] | slice) -> Self:
+        """Select meters by a mask, by ascending positions or by a slice."""
         names = [name for name in self.__dataclass_fields__ if name != "policies"]
         return type(self)(policies=self.policies, **{name: getattr(self, name)[rows] for name in names})
 

@@ -58,6 +58,23 @@ class Policy:
     mean_window_s: int = 3600
     #: Flow has to stay below Qmin this long.
     under_range_for_s: int = 7200
+    #: A snapshot this many Qmax from the mean of its neighbours is a spike, SUSPECT and FAIL.
+    spike_ratio: float = 1.0
+    spike_fail_ratio: float = 2.0
+    #: Changes of the flow, Qmax per second, above which they are SUSPECT and FAIL.
+    rate_qmax_per_s: float = 0.02
+    rate_fail_qmax_per_s: float = 0.05
+    #: A change over a shorter time counts as one over this time.
+    rate_over_at_least_s: int = 60
+    #: Snapshots above 0 that stay the same for this long are stuck, SUSPECT and FAIL, but never before so
+    #: many of the meter's intervals, ...
+    stuck_for_s: int = 6 * 3600
+    stuck_fail_for_s: int = 24 * 3600
+    stuck_after_intervals: float = 6.0
+    #: ... only if that is as improbable at this meter, ...
+    stuck_chance: float = 1e-6
+    #: ... and the register's mean differs from them by more than this share.
+    stuck_agreement: float = 0.05
     #: A register that moves at least this many steps less than the flow demands is stalled.
     stalled_steps: float = 2.0
     stalled_for_s: int = 3600

@@ -40,7 +40,8 @@ class CopyColumn:
     """A column of a COPY: its name, its PostgreSQL type, and whether it may be NULL.
 
     In arrays NULL is NaN for float8 and `fleet.readings.ABSENT` for the others; a timestamptz is
-    int64 microseconds since 1970 UTC, and an int2 is an int8 array.
+    int64 microseconds since 1970 UTC, and an int2 is an int8 array. A bytea of which all values are
+    of one width, say 12 bytes, is written `bytea12`, is never NULL, and is an array of `V12`.
     """
 
     name: str
@@ -75,6 +76,14 @@ def decode_copy(columns: Sequence[CopyColumn], data: bytes) -> dict[str, NDArray
     return {column.name: _join(at, column, runs) for at, column in enumerate(layout)}
 
 
+def _wire(kind: str) -> str:
+    return _WIRE.get(kind) or kind.replace("bytea", "V")
+
+
+def _array(kind: str) -> Any:
+    return _ARRAY.get(kind) or np.dtype(kind.replace("bytea", "V"))
+
+
 def _null_pattern(columns: tuple[CopyColumn, ...], arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
     pattern = np.zeros(len(arrays[columns[0].name]), dtype=np.int64)
     for bit, column in enumerate(columns):
@@ -91,7 +100,7 @@ def _row_dtype(columns: tuple[CopyColumn, ...], nulls: int) -> np.dtype[Any]:
     for at, column in enumerate(columns):
         parts.append((f"length{at}", ">i4"))
         if not nulls >> at & 1:
-            parts.append((f"value{at}", _WIRE[column.kind]))
+            parts.append((f"value{at}", _wire(column.kind)))
     return np.dtype(parts)
 
 
@@ -99,7 +108,7 @@ def _lengths(columns: tuple[CopyColumn, ...], nulls: int) -> dict[str, int]:
     """Give what the count and length fields of a row hold."""
     lengths = {"count": len(columns)}
     for at, column in enumerate(columns):
-        width = np.dtype(_WIRE[column.kind]).itemsize
+        width = np.dtype(_wire(column.kind)).itemsize
         lengths[f"length{at}"] = _NULL_LENGTH if nulls >> at & 1 else width
     return lengths
 
@@ -135,7 +144,7 @@ def _pattern_at(columns: tuple[CopyColumn, ...], data: bytes, offset: int) -> in
     at = offset + 2
     for bit, column in enumerate(columns):
         length = int.from_bytes(data[at : at + 4], "big", signed=True)
-        width = np.dtype(_WIRE[column.kind]).itemsize
+        width = np.dtype(_wire(column.kind)).itemsize
         if length not in (_NULL_LENGTH, width):
             msg = f"column {column.name} is {length} bytes wide, expected {width}"
             raise ValueError(msg)
@@ -164,11 +173,11 @@ def _take_run(columns: tuple[CopyColumn, ...], nulls: int, data: memoryview) -> 
 
 def _join(at: int, column: CopyColumn, runs: list[tuple[int, NDArray[Any]]]) -> NDArray[Any]:
     parts = [_values(at, column, nulls, rows) for nulls, rows in runs]
-    return np.concatenate(parts) if parts else np.empty(0, _ARRAY[column.kind])
+    return np.concatenate(parts) if parts else np.empty(0, _array(column.kind))
 
 
 def _values(at: int, column: CopyColumn, nulls: int, rows: NDArray[Any]) -> NDArray[Any]:
-    dtype = _ARRAY[column.kind]
+    dtype = _array(column.kind)
     if nulls >> at & 1:
         return np.full(len(rows), np.nan if column.kind == "float8" else ABSENT, dtype)
     values: NDArray[Any] = rows[f"value{at}"].astype(dtype)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from alerts.alarms.model import RANK
+from alerts.arrivals import Arrivals
 from analytics.episodes import ONGOING_US, Episodes
 from fleet.checks import BY_NUMBER, Severity
 from fleet.flags import Flag
@@ -21,12 +22,18 @@ class Found:
     start_us: int
     end_us: int
     severity: Severity
+    #: Where the limit comes from.
+    origin: Origin
     readings: int
     value: float
     limit: float
     part: int
-    #: Where the limit comes from.
-    origin: Origin
+    #: When the readings arrived that decided on beginning, worst flag and end, and the newest one;
+    #: ABSENT where this evaluation does not know.
+    began_arrived_us: int
+    failed_arrived_us: int
+    ended_arrived_us: int
+    newest_arrived_us: int
 
     @property
     def ongoing(self) -> bool:
@@ -34,29 +41,32 @@ class Found:
         return self.end_us == ONGOING_US
 
 
-def group_episodes(episodes: Episodes) -> dict[Key, list[Found]]:
+def group_episodes(episodes: Episodes, arrivals: Arrivals | None = None) -> dict[Key, list[Found]]:
     """Gather episodes by meter and check, in the order of their onsets, without overlap."""
     groups: dict[Key, list[Found]] = {}
+    when = arrivals or Arrivals.unknown(len(episodes))
     columns = (
         episodes.meter_key,
         episodes.check,
         episodes.flag,
         episodes.started_us,
         episodes.ended_us,
+        episodes.origin,
         episodes.readings,
         episodes.value,
         episodes.limit,
         episodes.part,
-        episodes.origin,
+        when.began_us,
+        when.failed_us,
+        when.ended_us,
+        when.newest_us,
     )
-    for meter, check, flag, start, end, readings, value, limit, part, origin in zip(
-        *(c.tolist() for c in columns), strict=True
-    ):
+    rows = zip(*(c.tolist() for c in columns), strict=True)
+    for meter, check, flag, start, end, origin, *figures in rows:
         spec = BY_NUMBER[check]
         severity = spec.fail if flag == Flag.FAIL else spec.suspect
         # One reading may stand for a whole episode: it still takes time, or nothing could overlap it.
-        until = max(end, start + 1)
-        item = Found(start, until, severity, readings, value, limit, part, Origin(origin))
+        item = Found(start, max(end, start + 1), severity, Origin(origin), *figures)
         groups.setdefault((meter, spec.code), []).append(item)
     return {key: _merge_overlapping(items) for key, items in groups.items()}
 
@@ -71,5 +81,12 @@ def _merge_overlapping(items: list[Found]) -> list[Found]:
             merged.append(item)
             continue
         worse = item if RANK[item.severity] < RANK[last.severity] else last
-        merged[-1] = replace(worse, start_us=last.start_us, end_us=max(last.end_us, item.end_us))
+        later = item if item.end_us > last.end_us else last
+        merged[-1] = replace(
+            worse,
+            start_us=last.start_us,
+            end_us=later.end_us,
+            began_arrived_us=last.began_arrived_us,
+            ended_arrived_us=later.ended_arrived_us,
+        )
     return merged

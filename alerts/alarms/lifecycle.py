@@ -42,6 +42,8 @@ class Event(StrEnum):
     REACTIVATE = "reactivate"
     #: Late readings showed an earlier occurrence that was over before the present one.
     RECUR_LATE = "recur_late"
+    #: Late readings showed that the last occurrence was another one than was known.
+    CORRECT = "correct"
     #: The readings as they are now show no occurrence at all: it never was.
     WITHDRAW = "withdraw"
     #: A person knows.
@@ -72,6 +74,7 @@ LIFECYCLE: TransitionTable[State, Event] = TransitionTable(
         _row(_CU, Event.REACTIVATE, _AU, "it came back unseen: the same alarm, one occurrence more"),
         _row(_CU, Event.WITHDRAW, _C, "it never was, and nobody has said otherwise"),
         _row(_CU, Event.RECUR_LATE, _CU, "one alarm stands for every occurrence until it is closed"),
+        _row(_CU, Event.CORRECT, _CU, "what nobody has acknowledged is told as it is known now"),
     ),
 )
 

@@ -15,6 +15,20 @@ RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Occurrence:
+    """One occurrence that is over: from when to when, and its figures."""
+
+    onset_us: int
+    ended_us: int
+    readings: int
+    value: float
+    limit: float
+    part: int
+    #: Where the limit comes from.
+    origin: Origin = Origin.NONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
     """One alarm as the decisions see it."""
 
@@ -37,6 +51,11 @@ class Alarm:
     part: int
     #: Where the limit comes from.
     origin: Origin = Origin.NONE
+    #: Who said that they know, and when; None once more where it became active or worse since.
+    acknowledged_by: str | None = None
+    acknowledged_us: int | None = None
+    #: The occurrence before the present one, where the journal knows one.
+    previous: Occurrence | None = None
 
     @property
     def active(self) -> bool:
@@ -63,12 +82,13 @@ class Change:
     after: Alarm
     #: When it happened by the meter's clock (or, for a calendar check, when it was decided).
     event_us: int
+    #: When the reading arrived that decided it, microseconds since 1970; None where none did.
+    arrived_us: int | None = None
+    #: Whether it changes what was known of a time that had been evaluated before.
+    correction: bool = False
+    #: End of the occurrence that a late batch showed before the present one.
+    late_until_us: int | None = None
     note: str | None = None
-
-    @property
-    def journalled(self) -> bool:
-        """Whether it leaves a journal row: figures that merely follow the condition do not."""
-        return self.event is not Event.UPDATE or self.note is not None
 
 
 @dataclass(frozen=True, slots=True)

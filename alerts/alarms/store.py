@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,11 +10,10 @@ from typing import Any
 
 from alerts.alarms.lifecycle import LIFECYCLE, Event, State
 from alerts.alarms.model import Alarm, Change, Fold, fold
+from alerts.alarms.rows import alarm_of, image_of, moment
 from alerts.exceptions import StaleDecisionError
-from fleet.checks import Severity
-from fleet.policies import Origin
-from fleet.times import to_datetime, to_us
-from storage.database import Row, Transaction
+from fleet.times import to_datetime
+from storage.database import Transaction
 from storage.named_sql import load_queries
 
 _SQL = load_queries("alerts.alarms")
@@ -26,12 +24,14 @@ ENGINE = "engine"
 _ALARM_TEMPLATE = (
     "(%(meter_key)s, %(check)s, %(severity)s, %(state)s, %(onset_at)s::timestamptz, "
     "%(ended_at)s::timestamptz, %(decided_at)s::timestamptz, %(occurrences)s, %(readings)s, "
-    "%(value)s::float8, %(limit)s::float8, %(part)s, %(limit_origin)s::text, "
-    "%(alarm_id)s::bigint, %(expected)s::text)"
+    "%(value)s::float8, %(limit)s::float8, %(part)s, %(limit_origin)s::text, %(acknowledged_by)s::text, "
+    "%(acknowledged_at)s::timestamptz, %(alarm_id)s::bigint, %(expected)s::text)"
 )
 _JOURNAL_TEMPLATE = (
-    "(%(alarm_id)s, %(event)s, %(from_state)s, %(to_state)s, %(event_at)s, "
-    "%(arrived_at)s, %(decided_at)s, %(actor)s, %(note)s, %(limit_origin)s)"
+    "(%(alarm_id)s, %(event)s, %(from_state)s, %(state)s, %(event_at)s, %(arrived_at)s, %(decided_at)s, "
+    "%(actor)s, %(note)s, %(severity)s, %(onset_at)s, %(ended_at)s, %(occurrences)s, %(readings)s, "
+    "%(value)s, %(limit)s, %(part)s, %(limit_origin)s, %(acknowledged_by)s, %(acknowledged_at)s, "
+    "%(correction)s, %(late_until)s)"
 )
 
 
@@ -82,16 +82,13 @@ def load_alarms(transaction: Transaction, since_us: Mapping[int, int], checks: S
     keys = sorted(since_us)
     since = [to_datetime(since_us[key]) for key in keys]
     wanted = {"meter_keys": keys, "since": since, "checks": list(checks)}
-    return [_alarm(row) for row in transaction.rows(_SQL["alarms_of_meters"], wanted)]
+    return [alarm_of(row) for row in transaction.rows(_SQL["alarms_of_meters"], wanted)]
 
 
 def apply_changes(
-    transaction: Transaction,
-    changes: Sequence[Change],
-    decided_at: datetime,
-    arrived_us: Mapping[int, int] | None = None,
+    transaction: Transaction, changes: Sequence[Change], decided_at: datetime
 ) -> list[AppliedFold]:
-    """Write changes and their journal rows.
+    """Write changes, and for each a row of the journal: the alarm as it is after it.
 
     Parameters
     ----------
@@ -101,8 +98,6 @@ def apply_changes(
         What `reconcile` decided, in its order.
     decided_at
         The time of the decision.
-    arrived_us
-        Meter number -> when the newest reading behind the decision arrived, microseconds since 1970.
 
     Raises
     ------
@@ -117,7 +112,7 @@ def apply_changes(
     _update(transaction, old, decided_at)
     ids = _insert(transaction, new, decided_at)
     applied = [AppliedFold(_number_of(item.after, ids), item) for item in folds]
-    _write_journal(transaction, applied, decided_at, arrived_us or {})
+    _write_journal(transaction, applied, decided_at)
     return applied
 
 
@@ -137,29 +132,9 @@ def acknowledge(
     if transaction.row(_SQL["alarm_acknowledge"], guarded) is None:
         msg = f"alarm {alarm_id} is no longer {state}"
         raise StaleDecisionError(msg)
-    entry = _journal_row(alarm_id, Event.ACKNOWLEDGE, state, after, now)
-    entry |= {"limit_origin": row["limit_origin"]}
-    _insert_journal(transaction, [{**entry, "decided_at": now, "actor": actor, "note": note}])
+    entry = {**guarded, "event": Event.ACKNOWLEDGE, "note": note}
+    transaction.execute(_SQL["journal_acknowledge"], entry)
     return Acknowledged(alarm_id, after)
-
-
-def _alarm(row: Row) -> Alarm:
-    return Alarm(
-        alarm_id=row["alarm_id"],
-        meter_key=row["meter_key"],
-        check=row["check_code"],
-        severity=Severity(row["severity"]),
-        state=State(row["state"]),
-        onset_us=to_us(row["onset_at"]),
-        first_onset_us=to_us(row["first_onset_at"]),
-        ended_us=None if row["ended_at"] is None else to_us(row["ended_at"]),
-        occurrences=row["occurrences"],
-        readings=row["readings"],
-        value=_nan_if_null(row["value"]),
-        limit=_nan_if_null(row["limit_value"]),
-        part=row["part"],
-        origin=Origin.of_word(row["limit_origin"]),
-    )
 
 
 def _update(transaction: Transaction, folds: Sequence[Fold], decided_at: datetime) -> None:
@@ -190,64 +165,31 @@ def _number_of(alarm: Alarm, new_ids: Mapping[tuple[int, str], int]) -> int:
 def _alarm_row(item: Fold, decided_at: datetime) -> dict[str, Any]:
     alarm = item.after
     return {
+        **image_of(alarm),
         "alarm_id": alarm.alarm_id,
         "expected": item.expected,
         "meter_key": alarm.meter_key,
         "check": alarm.check,
-        "severity": alarm.severity,
-        "state": alarm.state,
-        "onset_at": to_datetime(alarm.onset_us),
-        "ended_at": None if alarm.ended_us is None else to_datetime(alarm.ended_us),
         "decided_at": decided_at,
-        "occurrences": alarm.occurrences,
-        "readings": alarm.readings,
-        "value": _null_if_nan(alarm.value),
-        "limit": _null_if_nan(alarm.limit),
-        "part": alarm.part,
-        "limit_origin": alarm.origin.word,
     }
 
 
-def _write_journal(
-    transaction: Transaction,
-    applied: Sequence[AppliedFold],
-    decided_at: datetime,
-    arrived_us: Mapping[int, int],
-) -> None:
-    rows = []
-    for item in applied:
-        arrived = arrived_us.get(item.fold.after.meter_key)
-        for change in item.fold.changes:
-            if not change.journalled:
-                continue
-            event_at = to_datetime(change.event_us)
-            entry = _journal_row(item.alarm_id, change.event, change.before, change.after.state, event_at)
-            entry |= {"arrived_at": None if arrived is None else to_datetime(arrived)}
-            entry |= {"limit_origin": change.after.origin.word}
-            rows.append({**entry, "decided_at": decided_at, "actor": ENGINE, "note": change.note})
-    _insert_journal(transaction, rows)
-
-
-def _journal_row(
-    alarm_id: int, event: Event, before: State | None, after: State, event_at: datetime
-) -> dict[str, Any]:
-    return {
-        "alarm_id": alarm_id,
-        "event": event,
-        "from_state": before,
-        "to_state": after,
-        "event_at": event_at,
-        "arrived_at": None,
-    }
-
-
-def _insert_journal(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
+def _write_journal(transaction: Transaction, applied: Sequence[AppliedFold], decided_at: datetime) -> None:
+    rows = [
+        {
+            **image_of(change.after),
+            "alarm_id": item.alarm_id,
+            "event": change.event,
+            "from_state": change.before,
+            "event_at": to_datetime(change.event_us),
+            "arrived_at": moment(change.arrived_us),
+            "decided_at": decided_at,
+            "actor": ENGINE,
+            "note": change.note,
+            "correction": change.correction,
+            "late_until": moment(change.late_until_us),
+        }
+        for item in applied
+        for change in item.fold.changes
+    ]
     transaction.execute_many(_SQL["journal_insert"], rows, _JOURNAL_TEMPLATE)
-
-
-def _nan_if_null(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
-def _null_if_nan(value: float) -> float | None:
-    return None if math.isnan(value) else value

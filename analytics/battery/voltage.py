@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from analytics.block import Block, Check, Flags, Floats, Verdict
-from analytics.segments import Mask
-from analytics.tracking import Decisions, Tracker
+from analytics.samples import Samples
+from analytics.segments import Positions
+from analytics.tracking import Tracker
 from fleet.flags import Flag, worst
 
 #: Check -> the limit it holds the voltage against, and the flag of a voltage below.
@@ -35,37 +36,49 @@ def check_voltage(block: Block) -> Verdict:
 def _one(block: Block, verdict: Verdict, part: int, volts: Floats) -> dict[str, Flags]:
     """Judge one battery; gives each check's flags of the block's readings."""
     name, state = f"battery{part}", block.state
-    present: Mask = volts > 0
-    rows = block.samples(present, state[f"{name}_us"])
-    seg, time_us, volts = block.seg.take(rows), block.time_us[rows], volts[rows]
-    before_us, before = seg.previous(time_us, state[f"{name}_us"]), seg.previous(volts, state[name])
+    samples = Samples.of(block, volts, volts > 0).later(state[f"{name}_us"])
+    seg, time_us, volts = samples.seg, samples.time_us, samples.value
     flags = {}
     for code, (limit, bad) in _GRADES.items():
         # Battery 1 goes without its number in the registry.
         limit_name = f"{name.removesuffix('1')}_{limit}"
         limit_v = getattr(block.meters, limit_name)
-        flag = _both(volts, before, limit_v[seg.row], bad)
-        entries = Decisions(
-            seg=seg, time_us=time_us, flag=flag, value=np.fmax(volts, before), onset_us=before_us
-        )
+        at, flag = _both(samples, state[name], limit_v, bad)
+        value, onset_us = np.full(len(seg), np.nan), time_us
+        if len(at):
+            value[at] = np.fmax(volts[at], seg.previous_of(volts, at, state[name]))
+            onset_us = seg.previous(time_us, state[f"{name}_us"])
+        entries = samples.decisions(flag, value, onset_us)
         tracker = Tracker(code=code, worse=np.fmin, part=part)
         tracked = code.replace("battery", name)
         block.track(verdict, entries, tracker, limit_v, limit_name=limit_name, name=tracked)
-        flags[code] = block.flags(present, decidable=False)
-        flags[code][rows] = flag
+        flags[code] = samples.flags(flag)
     verdict.state |= {
-        f"{name}_us": seg.closing(time_us, state[f"{name}_us"]),
-        name: seg.closing(volts, state[name]),
+        f"{name}_us": samples.closing(time_us, state[f"{name}_us"]),
+        name: samples.closing(volts, state[name]),
     }
     return flags
 
 
-def _both(volts: Floats, before: Floats, limit_v: Floats, bad: Flag) -> Flags:
-    """Hold a report and the one before it against a limit; NaN before the first is neither low nor good."""
-    flag = np.full(len(volts), Flag.UNKNOWN, dtype=np.uint8)
-    flag[(volts >= limit_v) & (before >= limit_v)] = Flag.GOOD
-    flag[(volts < limit_v) & (before < limit_v)] = bad
-    return flag
+def _both(samples: Samples, carried: Floats, limit_v: Floats, bad: Flag) -> tuple[Positions, Flags]:
+    """Hold a report and the one before it against a limit; gives the bad ones, and all flags.
+
+    NaN before the first is neither low nor good.
+    """
+    seg, volts, flag = samples.seg, samples.value, samples.good()
+    low = np.flatnonzero(~(volts >= seg.spread(limit_v)))
+    firsts = seg.starts[~(carried[seg.meters] >= limit_v[seg.meters])]
+    flag[firsts] = Flag.UNKNOWN
+    if len(low) == 0:
+        return low, flag
+    # Beside a low report neither it nor the next one is good.
+    flag[low] = Flag.UNKNOWN
+    after = seg.next_of(np.arange(len(seg)), low, -1)
+    flag[after[after >= 0]] = Flag.UNKNOWN
+    limit = limit_v[seg.meter_of(low)]
+    both = low[(volts[low] < limit) & (seg.previous_of(volts, low, carried) < limit)]
+    flag[both] = bad
+    return both, flag
 
 
 CHECK = Check(

@@ -19,10 +19,13 @@ def dropout(readings: ReadingBatch) -> Mask:
     the temperature is 0 or not reported. The register is the working one, the standard one only
     where there is no other: beside a blanked working register a real corrector kept its standard one.
     """
-    volume_m3 = readings.volume_m3
-    register_m3 = np.where(np.isnan(volume_m3), readings.std_volume_m3, volume_m3)
-    blank: Mask = (register_m3 == 0) & (readings.pressure_kpa == 0)
-    return blank & _zero_or_absent(readings.temperature_c)
+    at = np.flatnonzero(readings.pressure_kpa == 0)
+    blank = np.zeros(len(readings), dtype=np.bool_)
+    if len(at):
+        volume_m3 = readings.volume_m3[at]
+        register_m3 = np.where(np.isnan(volume_m3), readings.std_volume_m3[at], volume_m3)
+        blank[at] = (register_m3 == 0) & _zero_or_absent(readings.temperature_c[at])
+    return blank
 
 
 def _zero_or_absent(values: Floats) -> Mask:
@@ -37,21 +40,25 @@ def blanked_in_use(readings: ReadingBatch, seg: Segments, state: NDArray[np.void
     others are, and a register was above 0 before. At a new meter, or one without the sensors, the
     same frame is good.
     """
-    zeros = ~blank & np.isnan(readings.pressure_kpa)
-    others = (readings.temperature_c, readings.flow_m3h, readings.std_flow_m3h, readings.battery_v)
-    for values in (readings.volume_m3, readings.std_volume_m3, *others):
-        zeros &= _zero_or_absent(values)
-    zeros &= ~(np.isnan(readings.volume_m3) & np.isnan(readings.std_volume_m3))
-    zeros &= np.logical_or.reduce([values == 0 for values in others])
-    if not zeros.any():
+    at = np.flatnonzero(np.isnan(readings.pressure_kpa) & ~blank)
+    for name in ("volume_m3", "std_volume_m3", *_OTHERS):
+        at = at[_zero_or_absent(getattr(readings, name)[at])]
+    at = at[~(np.isnan(readings.volume_m3[at]) & np.isnan(readings.std_volume_m3[at]))]
+    at = at[np.logical_or.reduce([getattr(readings, name)[at] == 0 for name in _OTHERS])]
+    if len(at) == 0:
         return blank
     shown = _register_shows(readings)
-    whole: Mask = blank | (zeros & seg.latest(shown, shown, state["in_use"]))
+    whole = blank.copy()
+    whole[at] = seg.latest(shown, shown, state["in_use"])[at]
     return whole
 
 
+_OTHERS = ("temperature_c", "flow_m3h", "std_flow_m3h", "battery_v")
+
+
 def _register_shows(readings: ReadingBatch) -> Mask:
-    shown: Mask = (readings.volume_m3 > 0) | (readings.std_volume_m3 > 0)
+    shown: Mask = readings.volume_m3 > 0
+    shown |= readings.std_volume_m3 > 0
     return shown
 
 
@@ -61,20 +68,27 @@ def registers(readings: ReadingBatch, blank: Mask, step_m3: Floats) -> tuple[Flo
     A working register of 0 beside a standard register above one step (of shape (n,)) is not
     filled in by that meter: the standard one is computed from it.
     """
-    std = np.where(blank, np.nan, readings.std_volume_m3)
-    unfilled = (readings.volume_m3 == 0) & (std > step_m3)
-    return np.where(blank | unfilled, np.nan, readings.volume_m3), std
+    volume, std = readings.volume_m3, readings.std_volume_m3
+    if blank.any():
+        std = np.where(blank, np.nan, std)
+    zero = np.flatnonzero((volume == 0) | blank)
+    if len(zero):
+        unfilled = blank[zero] | (std[zero] > step_m3[zero])
+        volume = volume.copy()
+        volume[zero[unfilled]] = np.nan
+    return volume, std
 
 
 def check_dropout(block: Block) -> Verdict:
     """Flag dropout frames FAIL, every other frame GOOD; value: the register as reported, m³."""
-    flag = np.where(block.dropout, np.uint8(Flag.FAIL), np.uint8(Flag.GOOD))
+    flag = np.full(len(block), Flag.GOOD, dtype=np.uint8)
+    if block.blanked:
+        flag[block.dropout] = Flag.FAIL
     verdict = Verdict(flags={"dropout_frame": flag})
     value = block.readings.volume_m3
     block.track(verdict, block.decisions(flag, value), Tracker(code="dropout_frame"), np.nan)
-    shown = _register_shows(block.readings)
-    in_use = block.seg.latest(shown, shown, block.state["in_use"])
-    verdict.state["in_use"] = block.seg.closing(in_use, block.state["in_use"])
+    shown = np.logical_or.reduceat(_register_shows(block.readings), block.seg.starts)
+    verdict.state["in_use"] = block.state["in_use"] | shown
     return verdict
 
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from analytics.block import US_PER_S, Block, Check, Verdict, silent_limit_origin, silent_limit_us
 from analytics.episodes import ONGOING_US, Episodes
+from analytics.kernels.graded import time_gap
 from fleet.checks import BY_CODE
 from fleet.flags import Flag
 from fleet.meter_table import MeterTable
@@ -27,19 +28,23 @@ def check_silence(block: Block) -> Verdict:
     value: the time without a frame, s. A silence that goes on is found by `silent_now`.
     """
     seg, time_us = block.seg, block.time_us
-    before_us = seg.previous(time_us, block.state["last_time_us"])
-    limit_us = block.silent_limit_us[seg.row]
-    known = before_us != ABSENT
-    late = np.flatnonzero(known & (time_us - before_us > limit_us))
-    flags = np.where(known, np.uint8(Flag.GOOD), np.uint8(Flag.UNKNOWN))
+    carried_us = block.state["last_time_us"]
+    quiet_us = seg.rises(time_us, carried_us)
+    flags = np.full(len(seg), Flag.GOOD, dtype=np.uint8)
+    unheard = seg.starts[carried_us[seg.meters] == ABSENT]
+    flags[unheard] = Flag.UNKNOWN
+    quiet_us[unheard] = 0
+    late = time_gap(quiet_us, seg.borders, block.silent_limit_us[seg.meters]).at
     flags[late] = Flag.SUSPECT
-    episodes = _episodes(
-        block.meters, seg.row[late], before_us[late], limit_us[late], time_us[late], time_us[late]
-    )
-    received_us = np.maximum.reduceat(block.readings.received_us, np.flatnonzero(seg.first))
+    episodes = []
+    if len(late):
+        meter, before_us = seg.meter_of(late), time_us[late] - quiet_us[late]
+        limit_us = block.silent_limit_us[meter]
+        episodes.append(_episodes(block.meters, meter, before_us, limit_us, time_us[late], time_us[late]))
+    received_us = np.maximum.reduceat(block.readings.received_us, seg.starts)
     return Verdict(
         flags={"meter_silent": flags},
-        episodes=[episodes],
+        episodes=episodes,
         state={
             "last_time_us": seg.closing(time_us, block.state["last_time_us"]),
             "last_received_us": np.maximum(received_us, block.state["last_received_us"]),

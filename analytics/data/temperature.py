@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from analytics.block import Block, Check, Flags, Floats, Verdict
+from analytics.samples import Samples
 from analytics.segments import Mask, Segments, Tailed
 from analytics.tracking import Decisions, Tracker
 from fleet.flags import Flag
@@ -22,45 +23,45 @@ def check_temperature(block: Block) -> Verdict:
     first sample of a history stays UNKNOWN, and so does a second one of the same time.
     """
     state, far_k = block.state, block.limit(lambda p: p.glitch_temperature_k)
-    present = ~np.isnan(block.readings.temperature_c)
-    rows = block.samples(present, state["temperature_tail_us"])
-    seg = block.seg.take(rows)
-    tailed = Tailed.of(seg, ~np.isnan(state["temperature_tail"]))
-    value = tailed.join(block.readings.temperature_c[rows], state["temperature_tail"])
-    time_us = tailed.join(block.time_us[rows], state["temperature_tail_us"])
-    seq = tailed.join(block.readings.seq[rows], state["temperature_tail_seq"])
-    before = tailed.seg.previous(value, state["temperature_before"])
-    flag, waited = _lone(tailed.seg, value, before, each(far_k, tailed.seg.row))
+    samples = Samples.of(block, block.readings.temperature_c).later(state["temperature_tail_us"])
+    tailed = Tailed.of(samples.seg, ~np.isnan(state["temperature_tail"]))
+    value = tailed.join(samples.value, state["temperature_tail"])
+    time_us = tailed.join(samples.time_us, state["temperature_tail_us"])
+    flag, waited = _lone(tailed.seg, value, state["temperature_before"], far_k)
 
-    flags = block.flags(present, decidable=False)
-    flags[rows] = flag[~tailed.is_tail]
+    flags = samples.flags(flag[tailed.own])
     verdict = Verdict(flags={_CODE: flags})
-    entries = Decisions(seg=tailed.seg, time_us=time_us, flag=flag, value=value)
-    entries = entries.take(~tailed.is_tail | waited)
+    waiting = waited[tailed.tails]
+    tails = tailed.tails[waiting]
+    block.revise(verdict, _CODE, "temperature_tail", tailed.meters[waiting], flag[tails])
+    entries = Decisions(seg=tailed.seg, time_us=time_us, flag=tailed.unsaid(flag, waited), value=value)
     tracker = Tracker(code=_CODE)
     block.track(
         verdict, entries, tracker, far_k, limit_name="glitch_temperature_k", name="glitch_temperature"
     )
-    block.revise(verdict, _CODE, tailed, waited, (time_us, seq, flag))
-    own = tailed.seg.closing
     verdict.state |= {
-        "temperature_tail_us": own(time_us, state["temperature_tail_us"]),
-        "temperature_tail_seq": own(seq, state["temperature_tail_seq"]),
-        "temperature_tail": own(value, state["temperature_tail"]),
-        "temperature_before": own(before, state["temperature_before"]),
+        "temperature_tail_us": samples.closing(samples.time_us, state["temperature_tail_us"]),
+        "temperature_tail_seq": samples.closing_of(block.readings.seq, state["temperature_tail_seq"]),
+        "temperature_tail": samples.closing(samples.value, state["temperature_tail"]),
+        "temperature_before": tailed.seg.before_last(value, state["temperature_before"]),
     }
     return verdict
 
 
-def _lone(seg: Segments, value: Floats, before: Floats, far_k: Limit) -> tuple[Flags, Mask]:
+def _lone(seg: Segments, value: Floats, carried: Floats, far_k: Limit) -> tuple[Flags, Mask]:
     """Judge samples by their neighbours; tell also which have, or had, to wait for the next one."""
-    after = seg.following(value, np.nan)
-    up, down = value - before > far_k, before - value > far_k
-    lone = (up & (value - after > far_k)) | (down & (after - value > far_k))
+    rise = seg.rises(value, carried)
+    jumps = np.flatnonzero(~(np.abs(rise) <= seg.spread(far_k)))
     flag = np.full(len(value), Flag.GOOD, dtype=np.uint8)
-    flag[np.isnan(before) | ((up | down) & np.isnan(after))] = Flag.UNKNOWN
-    flag[lone] = Flag.SUSPECT
-    return flag, up | down
+    waited = np.zeros(len(value), dtype=np.bool_)
+    rise, fall = rise[jumps], value[jumps] - seg.next_of(value, jumps, np.nan)
+    far = each(far_k, seg.meter_of(jumps))
+    up, down = rise > far, -rise > far
+    undecided = np.isnan(rise) | np.isnan(fall)
+    flag[jumps[undecided]] = Flag.UNKNOWN
+    flag[jumps[(up & (fall > far)) | (down & (-fall > far))]] = Flag.SUSPECT
+    waited[jumps] = up | down
+    return flag, waited
 
 
 CHECK = Check(

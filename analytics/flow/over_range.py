@@ -9,10 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from analytics.block import Block, Check, Flags, Floats, Verdict
-from analytics.segments import Mask
+from analytics.kernels.graded import gross_range
+from analytics.samples import flow
 from analytics.tracking import Tracker
 from fleet.flags import Flag
-from fleet.meter_table import Limit, each
+from fleet.meter_table import Limit
 
 
 def check_over_range(block: Block) -> Verdict:
@@ -20,17 +21,17 @@ def check_over_range(block: Block) -> Verdict:
 
     UNKNOWN where the meter's Qmax is not known.
     """
-    flow = block.readings.flow_m3h
-    qmax = block.meters.qmax_m3h[block.seg.row]
-    flags = block.flags(~np.isnan(flow), decidable=~np.isnan(qmax))
-    overload = each(block.limit(lambda p: p.overload_ratio), block.seg.row)
-    grade(flags, flow, qmax, overload, ~block.dropout)
-    verdict = Verdict(flags={"flow_over_range": flags})
-    limit = block.meters.qmax_m3h
+    samples, limit = block.once(flow), block.meters.qmax_m3h
+    seg, overload_ratio = samples.seg, block.limit(lambda p: p.overload_ratio)
+    high, fail_high = limit * _ABOVE, overload_ratio * limit
+    flag = gross_range(
+        samples.value, seg.borders, high=high[seg.meters], fail_high=fail_high[seg.meters]
+    ).dense(len(seg))
+    verdict = Verdict(flags={"flow_over_range": samples.flags(flag)})
     tracker = Tracker(code="flow_over_range")
     block.track(
         verdict,
-        block.decisions(flags, flow),
+        samples.decisions(flag, samples.value),
         tracker,
         limit,
         limit_name="qmax_m3h",
@@ -39,14 +40,14 @@ def check_over_range(block: Block) -> Verdict:
     return verdict
 
 
+#: What is left of Qmax after a subtraction of large registers is not above it.
 _ABOVE = 1 + 1e-9
 
 
-def grade(flags: Flags, value: Floats, qmax: Floats, overload_ratio: Limit, where: Mask) -> None:
+def grade(flags: Flags, value: Floats, qmax: Floats, overload_ratio: Limit) -> None:
     """Set SUSPECT above Qmax and FAIL above `overload_ratio` Qmax, in place."""
-    # What is left of Qmax after a subtraction of large registers is not above it.
-    flags[where & (value > qmax * _ABOVE)] = Flag.SUSPECT
-    flags[where & (value > overload_ratio * qmax)] = Flag.FAIL
+    flags[value > qmax * _ABOVE] = Flag.SUSPECT
+    flags[value > overload_ratio * qmax] = Flag.FAIL
 
 
 CHECK = Check(codes=("flow_over_range",), run=check_over_range, tracks=("flow_over_range",))

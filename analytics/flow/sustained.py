@@ -7,42 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.block import US_PER_H, US_PER_S, Block, Check, Floats, Verdict
+from analytics.block import US_PER_H, US_PER_S, Block, Check, Flags, Floats, Verdict
 from analytics.flow.over_range import grade
+from analytics.register.limits import Limits, Speeds
 from analytics.register.reversal import Registers
-from analytics.register.series import Limits, Series
-from analytics.segments import Mask, Segments
+from analytics.register.series import Series
+from analytics.segments import Mask, Positions, Segments
 from analytics.tracking import Decisions, Tracker
 from fleet.flags import Flag
 from fleet.meter_table import each
 from fleet.policy import Policy
 
 _CODE = "flow_over_range_sustained"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Samples:
-    """The register's samples that are decided by now, as arrays of shape (n,).
-
-    One that rose faster than gas should is decided by its successor: misread or true.
-    """
-
-    #: Positions among the series' samples.
-    at: NDArray[np.intp]
-    seg: Segments
-    #: Fell or leapt: nobody knows what flowed.
-    breaks: Mask
-    #: Fit to begin or end a window.
-    usable: Mask
-
-    @classmethod
-    def of(cls, series: Series) -> _Samples:
-        """Choose those of a series, and of the sample carried in front of it."""
-        seg, is_tail = series.tailed.seg, series.tailed.is_tail
-        waits = series.doubted & seg.last
-        at = np.flatnonzero((~is_tail & ~waits) | (is_tail & series.doubted))
-        breaks = series.disturbing[at]
-        return cls(at, seg.take(at), breaks, ~breaks & ~series.misread[at])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,22 +53,16 @@ def check_sustained(block: Block) -> Verdict:
     volume = block.once(Registers.of).volume
     anchors = _anchors(block, volume)
     flag, mean = _judge(block, anchors)
-    own = ~volume.tailed.is_tail
-    flags = block.flags(~np.isnan(block.volume_m3), decidable=False)
-    new = own[anchors.at]
-    position = np.cumsum(own) - 1
-    flags[volume.rows[position[anchors.at[new]]]] = flag[new]
-    verdict = Verdict(flags={_CODE: flags})
+    said = np.full(len(volume.value), Flag.UNKNOWN, dtype=np.uint8)
+    said[anchors.at] = flag
+    verdict = Verdict(flags={_CODE: volume.samples.flags(said[volume.tailed.own])})
     qmax = block.meters.qmax_m3h
     entries = Decisions(
         seg=anchors.seg, time_us=anchors.time_us, flag=flag, value=mean, onset_us=anchors.before_us
     )
     tracker = Tracker(code=_CODE, ends_at_onset=True)
     block.track(verdict, entries, tracker, qmax, limit_name="qmax_m3h", applies=~np.isnan(qmax))
-    late = np.full(len(own), Flag.UNKNOWN, dtype=np.uint8)
-    late[anchors.at] = flag
-    decided = volume.tailed.is_tail & volume.doubted
-    block.revise(verdict, _CODE, volume.tailed, decided, (volume.time_us, volume.seq, late))
+    _revise(block, verdict, volume, said)
     verdict.state |= {
         "anchor_us": anchors.seg.closing(anchors.time_us, block.state["anchor_us"]),
         "anchor": anchors.seg.closing(anchors.volume_m3, block.state["anchor"]),
@@ -101,20 +71,35 @@ def check_sustained(block: Block) -> Verdict:
     return verdict
 
 
+def _revise(block: Block, verdict: Verdict, volume: Series, said: Flags) -> None:
+    """Say what is decided now of carried samples that were doubted."""
+    events, tailed = volume.events, volume.tailed
+    doubted = tailed.seg.marks(events.at[events.doubted])[tailed.tails]
+    block.revise(verdict, _CODE, "volume_tail", tailed.meters[doubted], said[tailed.tails[doubted]])
+
+
 def _judge(block: Block, anchors: _Anchors) -> tuple[NDArray[np.uint8], Floats]:
     """Give each anchor its flag, and the mean flow of the window that it closes."""
     row = anchors.seg.row
     elapsed_us = np.asarray(anchors.time_us - anchors.before_us, dtype=np.int64)
     rise = anchors.volume_m3 - anchors.before_m3
-    limits = Limits.of(block, row, block.limit(lambda p: p.implausible_ratio))
-    rise += np.where(limits.rolled(anchors.before_m3, anchors.volume_m3, elapsed_us), limits.top_m3, 0.0)
+    _add_roll_overs(block, anchors, rise, elapsed_us)
     qmax, step = block.meters.qmax_m3h[row], block.meters.register_step_m3[row]
     judged = ~np.isnan(rise) & ~np.isnan(qmax) & ~anchors.broken & (rise >= -step)
     judged &= 2 * elapsed_us >= each(block.limit(_window_us), row)
     mean = np.where(judged, (rise - step) * US_PER_H, 0.0) / np.maximum(elapsed_us, 1)
     flag = np.where(judged, np.uint8(Flag.GOOD), np.uint8(Flag.UNKNOWN))
-    grade(flag, mean, qmax, each(block.limit(lambda p: p.overload_ratio), row), judged)
+    # Without a judgement the mean is 0, which is above nothing.
+    grade(flag, mean, qmax, each(block.limit(lambda p: p.overload_ratio), row))
     return flag, mean
+
+
+def _add_roll_overs(block: Block, anchors: _Anchors, rise: Floats, elapsed_us: NDArray[np.int64]) -> None:
+    at = np.flatnonzero(rise < 0)
+    speeds = Speeds.of(block, block.limit(lambda p: p.implausible_ratio))
+    limits = Limits.of(block, anchors.seg.row[at], speeds)
+    rolled = limits.rolled(anchors.before_m3[at], anchors.volume_m3[at], elapsed_us[at])
+    rise[at] += np.where(rolled, limits.top_m3, 0.0)
 
 
 def _window_us(policy: Policy) -> int:
@@ -123,38 +108,67 @@ def _window_us(policy: Policy) -> int:
 
 def _anchors(block: Block, series: Series) -> _Anchors:
     state, window_us = block.state, block.limit(_window_us)
-    samples = _Samples.of(series)
-    usable = np.flatnonzero(samples.usable)
-    window = series.time_us[samples.at[usable]] // each(window_us, samples.seg.row[usable])
+    seg, at = _usable(series)
+    time_us = series.time_us if at is None else series.time_us[at]
+    window = time_us // seg.spread(window_us)
     # Every usable sample since the last anchor lies in that anchor's window.
     opened = np.where(np.isnan(state["anchor"]), np.int64(-(2**62)), state["anchor_us"] // window_us)
-    chosen = usable[window != samples.seg.take(usable).previous(window, opened)]
-    seg, at = samples.seg.take(chosen), samples.at[chosen]
-    count, start = _breaks(samples, state["anchor_broken"])
-    last = samples.seg.last
-    since = seg.closing(count[chosen], start)
-    broken_since = state["anchor_broken"].copy()
-    broken_since[samples.seg.row[last]] = count[last] > since[samples.seg.row[last]]
+    chosen = np.flatnonzero(seg.rises(window, opened))
+    seg = seg.take(chosen)
+    at = chosen if at is None else at[chosen]
+    time_us, volume_m3 = series.time_us[at], series.value[at]
+    broken, broken_since = _breaks(series, seg, at, state["anchor_broken"])
     return _Anchors(
         at,
         seg,
-        series.time_us[at],
-        series.value[at],
-        seg.previous(series.time_us[at], state["anchor_us"]),
-        seg.previous(series.value[at], state["anchor"]),
-        count[chosen] > seg.previous(count[chosen], start),
+        time_us,
+        volume_m3,
+        seg.previous(time_us, state["anchor_us"]),
+        seg.previous(volume_m3, state["anchor"]),
+        broken,
         broken_since,
     )
 
 
-def _breaks(samples: _Samples, carried: Mask) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Count falls and leaps up to each sample, and up to each meter's last anchor before the block."""
-    count = np.cumsum(samples.breaks, dtype=np.int64)
-    start = np.zeros(len(carried), dtype=np.int64)
-    firsts = np.flatnonzero(samples.seg.first)
-    row = samples.seg.row[firsts]
-    start[row] = count[firsts] - samples.breaks[firsts] - carried[row]
-    return count, start
+def _usable(series: Series) -> tuple[Segments, Positions | None]:
+    """Find samples fit to begin or end a window; None: all of them.
+
+    One that rose faster than gas should is decided by its successor: misread or true. What the run before
+    decided is not looked at again.
+    """
+    events, tailed = series.events, series.tailed
+    fit = np.ones(len(tailed.seg), dtype=np.bool_)
+    fit[tailed.tails] = False
+    fit[events.at[events.doubted]] = True
+    # Another meter's first sample is where its history begins.
+    unfit = (events.disturbing & ~events.exchange) | events.misread | (events.doubted & events.waits)
+    fit[events.at[unfit]] = False
+    if fit.all():
+        return tailed.seg, None
+    at = np.flatnonzero(fit)
+    return tailed.seg.take(at), at
+
+
+def _breaks(series: Series, seg: Segments, at: Positions, carried: Mask) -> tuple[Mask, Mask]:
+    """Tell whether the register fell or leapt before each anchor, and, shape (m,), after the last one."""
+    events, whole = series.events, series.tailed.seg
+    breaks = events.at[_decided(series)]
+    count = np.searchsorted(breaks, at, side="right")
+    start, stop = np.searchsorted(breaks, whole.starts), np.searchsorted(breaks, whole.stops)
+    base = np.zeros(len(carried), dtype=np.intp)
+    base[whole.meters] = start - carried[whole.meters]
+    broken = count > seg.previous(count, base)
+    since = carried.copy()
+    since[whole.meters] |= stop > start
+    since[seg.meters] = stop[whole.rank_of(seg.meters)] > count[seg.stops - 1]
+    return broken, since
+
+
+def _decided(series: Series) -> Mask:
+    """Tell which events break a window that no window of an earlier run was broken by."""
+    events, tailed = series.events, series.tailed
+    carried = np.isin(events.at, tailed.tails) & ~events.doubted
+    return events.disturbing & ~carried
 
 
 CHECK = Check(

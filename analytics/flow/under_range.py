@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from analytics.block import US_PER_S, Block, Check, Verdict
-from analytics.tracking import Decisions, Tracker
+from analytics.runs import Runs
+from analytics.samples import flow
+from analytics.tracking import Tracker
 from fleet.flags import Flag
 from fleet.meter_table import each
 
@@ -17,29 +19,30 @@ def check_under_range(block: Block) -> Verdict:
     Qmin; a gap longer than the meter's silence limit begins it anew, for nobody knows what
     flowed. So at least two readings make a finding. Value: the smallest snapshot, m³/h.
     """
-    state, flow = block.state, block.readings.flow_m3h
-    qmin = block.meters.qmin_m3h[block.seg.row]
-    present = ~np.isnan(flow)
-    flags = block.flags(present, decidable=~np.isnan(qmin))
-    rows = np.flatnonzero(present & ~block.dropout)
-    seg, time_us, flow = block.seg.take(rows), block.time_us[rows], flow[rows]
-    under = (flow > 0) & (flow < qmin[rows])
-    elapsed_us = time_us - seg.previous(time_us, state["under_last_us"])
-    goes_on = under & seg.previous(under, state["under"]) & (elapsed_us <= block.silent_limit_us[seg.row])
-    since_us = seg.latest(time_us, ~goes_on, state["under_since_us"])
-    for_us = each(block.limit(lambda p: p.under_range_for_s * US_PER_S), seg.row)
-    found = goes_on & (time_us - since_us >= for_us)
+    samples, qmin = block.once(flow), block.meters.qmin_m3h
+    state, seg, time_us = block.state, samples.seg, samples.time_us
+    under = samples.value > 0
+    under &= samples.value < seg.spread(qmin)
+    at = np.flatnonzero(under & seg.previous(under, state["under"]))
+    within_us = time_us[at] - seg.previous_of(time_us, at, state["under_last_us"])
+    runs = Runs.of(seg, at[within_us <= block.silent_limit_us[seg.meter_of(at)]])
+    at, since_us = runs.at, runs.spread(runs.first_of(time_us, state["under_since_us"]))
+    for_us = each(block.limit(lambda p: p.under_range_for_s * US_PER_S), seg.meter_of(at))
+    found = time_us[at] - since_us >= for_us
 
-    flags[rows[found]] = Flag.SUSPECT
-    verdict = Verdict(flags={"flow_under_range": flags})
-    entries = Decisions(seg=seg, time_us=time_us, flag=flags[rows], value=flow, onset_us=since_us)
+    flag = samples.good()
+    flag[at[found]] = Flag.SUSPECT
+    samples.put_undecided(flag, ~np.isnan(qmin))
+    verdict = Verdict(flags={"flow_under_range": samples.flags(flag)})
+    onset_us = time_us.copy()
+    onset_us[at] = since_us
+    entries = samples.decisions(flag, samples.value, onset_us)
     tracker = Tracker(code="flow_under_range", worse=np.fmin)
-    limit = block.meters.qmin_m3h
-    block.track(verdict, entries, tracker, limit, limit_name="qmin_m3h", applies=~np.isnan(limit))
+    block.track(verdict, entries, tracker, qmin, limit_name="qmin_m3h", applies=~np.isnan(qmin))
     verdict.state |= {
-        "under_last_us": seg.closing(time_us, state["under_last_us"]),
-        "under": seg.closing(under, state["under"]),
-        "under_since_us": seg.closing(since_us, state["under_since_us"]),
+        "under_last_us": samples.closing(time_us, state["under_last_us"]),
+        "under": samples.closing(under, state["under"]),
+        "under_since_us": samples.closing(onset_us, state["under_since_us"]),
     }
     return verdict
 

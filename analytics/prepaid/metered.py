@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.block import Block, Floats
+from analytics.register.limits import Limits, Speeds
 from analytics.register.reversal import Registers
-from analytics.register.series import Limits, Series
+from analytics.register.series import Series
 from analytics.segments import Mask, Segments
 from fleet.meter_table import Limit
 
@@ -79,7 +80,7 @@ def since_start(
     for field, series, register, times_qmax in looks:
         value = settled(series, register, rows)
         base[field] = first_of_run(seg, value, starts, block.state[field])
-        limits = Limits.of(block, seg.row, times_qmax)
+        limits = Limits.of(block, seg.row, Speeds.of(block, times_qmax))
         gained = np.where(np.isnan(gained), _gained(base[field], value, elapsed_us, limits), gained)
         known |= ~np.isnan(base[field])
     return Rise(gained_m3=gained, known=known, base=base)
@@ -93,7 +94,8 @@ def settled(series: Series, register: Floats, rows: NDArray[np.intp]) -> Floats:
 
 def leapt(series: Series) -> Mask:
     """Tell at which of the block's readings a register fell, or rose faster than gas should."""
-    doubted = series.rows[series.doubted[~series.tailed.is_tail]]
+    events = series.events
+    doubted = series.samples.row_of(series.tailed.own_of(events.at[events.doubted]))
     if len(doubted) == 0:
         return series.suspicious
     out = series.suspicious.copy()

@@ -56,7 +56,7 @@ def check_uncounted(block: Block) -> Verdict:
         entries,
         Tracker(code=_CODE),
         limit_m3,
-        limit_name="stalled_steps",
+        limit_name=("stalled_steps", "register_step_m3"),
         name="uncounted",
         applies=counted,
     )
@@ -85,15 +85,21 @@ class _Run:
         before = seg.previous(balance, state["uncounted_balance"])
         starts = disturbed | (elapsed_us > block.silent_limit_us[seg.row]) | (balance > before)
         falls = ~starts & (balance < before)
-        nothing = np.full(len(rows), np.nan)
-        spent_from, spent_from_us = nothing, nothing
-        if falls.any() or not np.isnan(state["spent_from"]).all():
-            spent_from = first_of_run(seg, np.where(falls, balance, np.nan), starts, state["spent_from"])
-            # Microseconds since 1970 are exact in a float64 for 285 years.
-            fell_us = np.where(falls, time_us, np.nan)
-            spent_from_us = first_of_run(seg, fell_us, starts, _or_nan(state["spent_from_us"]))
+        # A run of one sample that is not a meter's last has nothing to tell.
+        at = np.flatnonzero(~starts | ~seg.following(starts, fill=False))
+        some, starts, falls = seg.take(at), starts[at], falls[at]
+        spent_from, spent_from_us = np.full((2, len(seg)), np.nan)
+        spent_from[at] = first_of_run(some, np.where(falls, balance[at], np.nan), starts, state["spent_from"])
+        # Microseconds since 1970 are exact in a float64 for 285 years.
+        spent_from_us[at] = first_of_run(
+            some, np.where(falls, time_us[at], np.nan), starts, _or_nan(state["spent_from_us"])
+        )
         return cls(
-            seg=seg, time_us=time_us, balance=balance, spent_from=spent_from, spent_from_us=spent_from_us
+            seg=seg,
+            time_us=time_us,
+            balance=balance,
+            spent_from=spent_from,
+            spent_from_us=spent_from_us,
         )
 
     def state(self, block: Block) -> dict[str, NDArray[np.generic]]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analytics.block import US_PER_DAY, US_PER_S, Block, Check, Verdict
 from analytics.register.reversal import Registers
-from analytics.segments import Mask, Segments
+from analytics.samples import flow
+from analytics.segments import Mask
 from analytics.tracking import Tracker
 from fleet.flags import Flag
-from fleet.meter_table import each
+from fleet.meter_table import Limit, each
 from fleet.readings import ABSENT
 
 
@@ -20,34 +22,57 @@ def check_idle(block: Block) -> Verdict:
     from here: the valve, purchases or a visit decide. Onset: the last sign of use, or the first
     reading with a register where there was none; value: days since.
     """
-    state, moved = block.state, block.once(Registers.of).moved
-    present = ~(np.isnan(block.volume_m3) & np.isnan(block.std_volume_m3))
-    used = moved | (~block.dropout & (block.readings.flow_m3h > 0))
-    active_us = block.seg.latest(block.time_us, used, state["active_us"])
-    began = present & (active_us == ABSENT)
-    if began.any():
-        used |= _first_of(block.seg, began)
-        active_us = block.seg.latest(block.time_us, used, state["active_us"])
-    for_us = block.time_us - active_us
-    limit_us = block.limit(lambda p: p.idle_after_s * US_PER_S)
-    idle = present & (for_us >= each(limit_us, block.seg.row)) & (active_us != ABSENT)
-
+    state, seg = block.state, block.seg
+    present = ~np.isnan(block.volume_m3)
+    present |= ~np.isnan(block.std_volume_m3)
+    used = _uses(block, present)
     flags = block.flags(present)
-    flags[idle] = Flag.SUSPECT
     verdict = Verdict(flags={"idle_or_stuck": flags})
-    entries = block.decisions(flags, for_us / US_PER_DAY, active_us)
+    limit_us = block.limit(lambda p: p.idle_after_s * US_PER_S)
+    days, active_us = None, None
+    if _may_be_idle(block, limit_us):
+        active_us = seg.latest(block.time_us, used, state["active_us"])
+        for_us = block.time_us - active_us
+        idle = present & (for_us >= seg.spread(limit_us)) & (active_us != ABSENT)
+        flags[idle] = Flag.SUSPECT
+        days = for_us / US_PER_DAY
+    nothing = np.broadcast_to(np.nan, len(block))
+    entries = block.decisions(flags, nothing if days is None else days, active_us)
     tracker = Tracker(code="idle_or_stuck")
     block.track(verdict, entries, tracker, limit_us / US_PER_DAY, limit_name="idle_after_s")
-    verdict.state["active_us"] = block.seg.closing(active_us, state["active_us"])
+    verdict.state["active_us"] = _last_use(block, used)
     return verdict
 
 
-def _first_of(seg: Segments, which: Mask) -> Mask:
-    """Mark the first sample of each segment for which `which` holds."""
-    rows = np.flatnonzero(which)
-    out = np.zeros(len(seg), dtype=np.bool_)
-    out[rows] = seg.take(rows).first
-    return out
+def _uses(block: Block, present: Mask) -> Mask:
+    """Mark signs of use, and each meter's first reading with a register where there was none before."""
+    snapshots = block.once(flow)
+    used = block.once(Registers.of).moved
+    used[snapshots.rows] |= snapshots.value > 0
+    seg = block.seg
+    new = np.flatnonzero(block.state["active_us"][seg.meters] == ABSENT)
+    if len(new):
+        ends = np.append(np.flatnonzero(present), len(block))
+        at = ends[np.searchsorted(ends, seg.starts[new])]
+        used_at = np.append(np.flatnonzero(used), len(block))
+        first_use = used_at[np.searchsorted(used_at, seg.starts[new])]
+        used[at[(at < seg.stops[new]) & (at < first_use)]] = True
+    return used
+
+
+def _may_be_idle(block: Block, limit_us: Limit) -> bool:
+    """Tell whether any meter was heard over a time long enough; most blocks are shorter than that."""
+    seg, active_us = block.seg, block.state["active_us"][block.seg.meters]
+    since_us = np.where(active_us == ABSENT, block.time_us[seg.starts], active_us)
+    return bool((block.time_us[seg.stops - 1] - since_us >= each(limit_us, seg.meters)).any())
+
+
+def _last_use(block: Block, used: Mask) -> NDArray[np.int64]:
+    at = block.seg.latest_event(np.flatnonzero(used))
+    some = at >= 0
+    active_us: NDArray[np.int64] = block.state["active_us"].copy()
+    active_us[block.seg.meters[some]] = block.time_us[at[some]]
+    return active_us
 
 
 CHECK = Check(

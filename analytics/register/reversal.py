@@ -1,12 +1,14 @@
-"""Registers that fell, and registers that were misread."""
+"""Registers that fell, that jumped, that were misread, and those of a meter that was exchanged."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from analytics.block import Block, Check, Flags, Floats, Verdict
+from analytics.register.events import Events
 from analytics.register.series import FIELDS, Series, analyse
 from analytics.segments import Mask
 from analytics.tracking import Decisions, Tracker
@@ -24,15 +26,13 @@ class Registers:
     @classmethod
     def of(cls, block: Block) -> Registers:
         """Follow both; findings speak of the standard register only where the working one is absent."""
-        everywhere = np.ones(len(block), dtype=np.bool_)
-        alone = np.isnan(block.volume_m3)
         return cls(
-            analyse(block, "volume", block.volume_m3, everywhere, block.limit(lambda p: p.implausible_ratio)),
+            analyse(block, "volume", block.volume_m3, None, block.limit(lambda p: p.implausible_ratio)),
             analyse(
                 block,
                 "std_volume",
                 block.std_volume_m3,
-                alone,
+                np.isnan(block.volume_m3),
                 block.limit(lambda p: p.implausible_std_ratio),
             ),
         )
@@ -50,67 +50,86 @@ class Registers:
         return moved
 
 
-def check_reversal(block: Block) -> Verdict:
-    """Flag misread registers (`sensor_glitch` SUSPECT) and reversals (`register_reversed` FAIL).
+@dataclass(frozen=True, slots=True, eq=False)
+class _Finding:
+    """One check's word on the events of a series."""
 
-    The rule is in `series.analyse`. A sample that fell or leapt is UNKNOWN until the next
-    one decides (a revision); the onset of a reversal is the first low reading. Value of a
-    reversal: how far the register fell, m³; of a misread register: none, for the catalogue's unit
-    is that of temperatures.
+    code: str
+    #: Prefix of the state's fields that hold the open episodes.
+    name: str
+    #: Gives the flag of each event, and which had, or have, to wait for the next sample.
+    judge: Callable[[Events], tuple[Flags, Mask]]
+    #: What the rise is to be multiplied by to give the finding's value; NaN: there is none.
+    sign: float
+    limit_name: str | None
+
+
+_FINDINGS = (
+    _Finding("sensor_glitch", "glitch", Events.glitch, np.nan, None),
+    _Finding("register_reversed", "reversed", Events.reversed, -1.0, "register_step_m3"),
+    _Finding("register_jump", "jump", Events.jumped, 1.0, "implausible_ratio"),
+    _Finding("meter_exchanged", "exchanged", Events.exchanged, -1.0, "exchange_gap_s"),
+)
+
+
+def check_registers(block: Block) -> Verdict:
+    """Flag misread registers, reversals, jumps and exchanged meters.
+
+    `sensor_glitch` and `meter_exchanged` are SUSPECT, `register_reversed` and `register_jump` FAIL. The
+    rules are in `series.analyse`. A sample that fell or leapt is UNKNOWN until the next one decides
+    (a revision), so the last sample of all stays so; a register's first is UNKNOWN to all four. The onset
+    is the sample that fell or leapt, and the finding ends with the next sample that did not.
+
+    Value: how far the register fell or rose, m³; of an exchange, how far it fell (negative where the
+    new meter shows more); of a misread register none, for the catalogue's unit is that of
+    temperatures. Limit: the register's step, which every fall is held against; none for a jump, whose
+    limit grows with the time between the samples.
     """
     registers = block.once(Registers.of)
     verdict = Verdict(state={**registers.volume.state, **registers.std_volume.state})
-    glitch: list[Flags] = []
-    turned: list[Flags] = []
-    for name, series in (("volume", registers.volume), ("std_volume", registers.std_volume)):
-        nothing, fall = np.full(len(series.value), np.nan), series.before - series.value
-        misread = _Finding("sensor_glitch", f"glitch_{name}", series.glitch, nothing, series.waited)
-        reversal = _Finding("register_reversed", f"reversed_{name}", series.reversed, fall, series.fell)
-        glitch.append(_speak(block, verdict, series, misread))
-        turned.append(_speak(block, verdict, series, reversal))
-    verdict.flags = {"sensor_glitch": worst(*glitch), "register_reversed": worst(*turned)}
-    for flags in verdict.flags.values():
-        flags[block.dropout] = Flag.UNKNOWN
+    for finding in _FINDINGS:
+        said = [
+            _speak(block, verdict, finding, name, series)
+            for name, series in (("volume", registers.volume), ("std_volume", registers.std_volume))
+        ]
+        verdict.flags[finding.code] = worst(*said)
     return verdict
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Finding:
-    """One check's word on one series."""
-
-    code: str
-    #: Field of the state.
-    name: str
-    flag: Flags
-    value: Floats
-    waited: Mask
-
-
-def _speak(block: Block, verdict: Verdict, series: Series, finding: _Finding) -> Flags:
-    """Add a finding to the verdict; give the flags of the block's readings."""
-    new = ~series.tailed.is_tail
-    entries = Decisions(
-        seg=series.tailed.seg, time_us=series.time_us, flag=finding.flag, value=finding.value
-    ).take(new | finding.waited)
-    limit: Limit = np.nan if finding.code == "sensor_glitch" else block.meters.register_step_m3
+def _speak(block: Block, verdict: Verdict, finding: _Finding, name: str, series: Series) -> Flags:
+    """Add a finding on one register to the verdict; give the flags of the block's readings."""
+    events, tailed = series.events, series.tailed
+    flag, waited = finding.judge(events)
+    flags = series.flags(flag)
+    was_waiting = tailed.seg.marks(events.at[waited])
+    tails = was_waiting[tailed.tails] & (flags[tailed.tails] != Flag.MISSING)
+    block.revise(verdict, finding.code, f"{name}_tail", tailed.meters[tails], flags[tailed.tails[tails]])
+    said, value = tailed.unsaid(flags, was_waiting), _value(series, finding)
     block.track(
         verdict,
-        entries,
+        Decisions(seg=tailed.seg, time_us=series.time_us, flag=said, value=value),
         Tracker(code=finding.code),
-        limit,
-        limit_name=None if finding.code == "sensor_glitch" else "register_step_m3",
-        name=finding.name,
+        _limit(block, finding),
+        limit_name=finding.limit_name,
+        name=f"{finding.name}_{name}",
     )
-    of = (series.time_us, series.seq, finding.flag)
-    block.revise(verdict, finding.code, series.tailed, finding.waited, of)
-    out = np.where(series.present, np.uint8(Flag.UNKNOWN), np.uint8(Flag.MISSING))
-    out[series.steady | series.suspicious] = finding.flag[new]
-    return out
+    return series.samples.flags(flags[tailed.own], series.base)
+
+
+def _value(series: Series, finding: _Finding) -> Floats:
+    """Give each sample's rise or fall; without events nobody will ask."""
+    if np.isnan(finding.sign) or len(series.events.at) == 0:
+        return np.broadcast_to(np.nan, len(series.value))
+    return series.rise if finding.sign > 0 else -series.rise
+
+
+def _limit(block: Block, finding: _Finding) -> Limit:
+    return np.nan if finding.code in ("sensor_glitch", "register_jump") else block.meters.register_step_m3
 
 
 CHECK = Check(
-    codes=("sensor_glitch", "register_reversed"),
-    run=check_reversal,
+    codes=tuple(finding.code for finding in _FINDINGS),
+    run=check_registers,
     carries=tuple((f"{name}_{field}", kind) for name in ("volume", "std_volume") for field, kind in FIELDS),
-    tracks=("glitch_volume", "glitch_std_volume", "reversed_volume", "reversed_std_volume"),
+    tracks=tuple(f"{finding.name}_{name}" for finding in _FINDINGS for name in ("volume", "std_volume")),
 )

@@ -1,8 +1,4 @@
-"""What a register did from sample to sample: fell, leapt, came back, rolled over, moved.
-
-One sample alone never proves a reversal: a register that fell and is back at the next sample was
-misread. So a sample that fell or leapt waits for the next one.
-"""
+"""What a register did from sample to sample: fell, leapt, came back, rolled over, moved."""
 
 from __future__ import annotations
 
@@ -12,76 +8,46 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.block import US_PER_H, US_PER_S, Block, Flags, Floats
-from analytics.segments import Mask, Segments, Tailed
+from analytics.block import Block, Flags, Floats
+from analytics.register.events import Events, find_events
+from analytics.register.limits import Speeds
+from analytics.samples import Samples
+from analytics.segments import Mask, Positions, Segments, Tailed
 from fleet.flags import Flag
-from fleet.meter_table import Limit, each
+from fleet.meter_table import Limit
 
-#: m³/h; stands in for Qmax where none is known, so that no rise is implausible.
-_NO_LIMIT_M3H = 1e12
-#: Shares of the register's top: a roll-over goes from above the one to below the other.
-_ROLLS_FROM, _ROLLS_TO = 0.9, 0.1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Limits:
-    """What a register of each sample may do, as arrays of shape (n,)."""
-
-    tolerance_m3: Floats
-    #: m³ per microsecond that no flow through this meter can exceed.
-    fastest: Floats
-    #: m³ per microsecond above which a rise is believed only if the next sample does not take it back.
-    doubtful: Floats
-    top_m3: Floats
-    exchange_gap_us: Limit
-
-    @classmethod
-    def of(cls, block: Block, row: NDArray[np.intp], times_qmax: Limit) -> Limits:
-        """Look up the limits of the samples' meters."""
-        qmax = block.meters.qmax_m3h
-        fastest = np.where(np.isnan(qmax), _NO_LIMIT_M3H, times_qmax * qmax) / US_PER_H
-        # A register at standard conditions runs faster by as much as its limit is higher.
-        doubtful = fastest * block.limit(lambda p: p.overload_ratio / p.implausible_ratio)
-        return cls(
-            tolerance_m3=block.meters.register_step_m3[row],
-            fastest=fastest[row],
-            doubtful=doubtful[row],
-            top_m3=block.meters.register_top_m3[row],
-            exchange_gap_us=each(block.limit(lambda p: p.exchange_gap_s * US_PER_S), row),
-        )
-
-    def rolled(self, before: Floats, value: Floats, elapsed_us: NDArray[np.int64]) -> Mask:
-        """Tell roll-overs: from near the top to near zero, by no more than could have flowed."""
-        near = (before >= _ROLLS_FROM * self.top_m3) & (value <= _ROLLS_TO * self.top_m3)
-        used = value + self.top_m3 - before
-        return near & (used <= self.tolerance_m3 + self.fastest * elapsed_us)
+#: What is carried of each register, under its name.
+FIELDS = (
+    # The last sample, which may still wait for the next one to be judged, and the one before it.
+    ("tail_us", "i8"),
+    ("tail_seq", "i8"),
+    ("tail", "f8"),
+    ("before_us", "i8"),
+    ("before", "f8"),
+    # Whether the sample before the last was a spike, or misread low, and whether the last is spoken of.
+    ("after_spike", "?"),
+    ("after_low", "?"),
+    ("spoken", "?"),
+    # The last sample that neither fell nor leapt.
+    ("steady", "f8"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Series:
     """One register's samples of a block, with the waiting sample of each meter put in front."""
 
+    samples: Samples
     tailed: Tailed
     time_us: NDArray[np.int64]
-    seq: NDArray[np.int64]
     value: Floats
-    before: Floats
-    #: Whether the findings below may speak of the sample.
-    spoken: Mask
-    #: Per reading of the block: has such a register, of which findings may speak.
-    present: Mask
-    #: Fell, or fell or rose too fast, so that it had, or has, to wait for the next sample.
-    fell: Mask
-    waited: Mask
-    glitch: Flags
-    reversed: Flags
-    #: Rose faster than gas should, but not as fast as no gas can: to be believed only after the next
-    #: sample. Of those, the ones that were misread; and every sample that fell or leapt.
-    doubted: Mask
-    misread: Mask
-    disturbing: Mask
-    #: Where the block's own samples stand in the block.
-    rows: NDArray[np.intp]
+    #: The change since the sample before, m³; NaN at the first of all.
+    rise: Floats
+    events: Events
+    #: Samples that findings may not speak of.
+    unspoken: Positions
+    #: Per reading of the block: MISSING where it has no such register, or one that is not spoken of.
+    base: Flags
     #: Per reading of the block: a sample that neither fell nor leapt; one that did; one that moved.
     steady: Mask
     suspicious: Mask
@@ -89,19 +55,29 @@ class Series:
     #: The state's fields, per meter.
     state: dict[str, NDArray[Any]]
 
+    def flags(self, flag: Flags) -> Flags:
+        """Spread the events' flags over all samples, shape (n,), UNKNOWN where there is none before."""
+        out = np.full(len(self.value), Flag.GOOD, dtype=np.uint8)
+        out[self.events.firsts] = Flag.UNKNOWN
+        out[self.events.at] = flag
+        out[self.unspoken] = Flag.MISSING
+        return out
 
-def analyse(block: Block, name: str, values: Floats, spoken: Mask, times_qmax: Limit) -> Series:
+
+def analyse(block: Block, name: str, values: Floats, spoken: Mask | None, times_qmax: Limit) -> Series:
     """Follow one register.
 
     With p, v, n the previous, this and the next sample, and a tolerance of one register step:
 
-    - *fell*: v < p - tolerance, neither a roll-over nor across a gap of `exchange_gap_s` or more
-      (then the meter was most likely exchanged);
+    - *fell*: v < p - tolerance, and it is no roll-over;
     - *leapt*: v above p by more than `times_qmax` times Qmax can deliver in the time between;
     - *peak*: v above p by more than `overload_ratio` times Qmax can deliver;
     - *spike*: a peak, and n is back between p and what could have flowed since p;
+    - *misread low*: fell, not from a spike, and n is not below p;
     - *reversed*: fell, not from a spike, and n is below p too;
-    - *misread low*: fell, not from a spike, and n is not below p.
+    - *jumped*: leapt, no spike, and not back from a misread low;
+    - *exchanged*: reversed or jumped, and `Limits.exchanged` names another meter as the reason; then
+      it is neither of the two.
 
     Parameters
     ----------
@@ -112,142 +88,108 @@ def analyse(block: Block, name: str, values: Floats, spoken: Mask, times_qmax: L
     values
         Shape (n,), m³; NaN where the frame has no such register.
     spoken
-        Shape (n,): of which samples findings may speak.
+        Shape (n,): of which samples findings may speak; None: of all.
     times_qmax
         A faster rise than this many Qmax is no gas.
 
     """
     old = {field: block.state[f"{name}_{field}"] for field, _ in FIELDS}
-    rows = block.samples(~np.isnan(values), old["tail_us"])
-    present = spoken & ~np.isnan(values)
-    tailed = Tailed.of(block.seg.take(rows), ~np.isnan(old["tail"]))
+    samples = Samples.of(block, values).later(old["tail_us"])
+    tailed = Tailed.of(samples.seg, ~np.isnan(old["tail"]))
     seg = tailed.seg
-    value = tailed.join(values[rows], old["tail"])
-    time_us = tailed.join(block.time_us[rows], old["tail_us"])
-    limits = Limits.of(block, seg.row, times_qmax)
-    spoken = tailed.join(spoken[rows], old["spoken"])
-    before_us, before = seg.previous(time_us, old["before_us"]), seg.previous(value, old["before"])
-    fell, leapt, peak = _moves(limits, time_us - before_us, before, value)
-    spike = peak & _comes_back(seg, limits, time_us, value, before_us, before)
-    after_spike = seg.previous(spike, old["after_spike"])
-    fell_alone = fell & ~after_spike
-    glitch, turned = _judge(seg, value, before, limits.tolerance_m3, fell_alone, peak, spike, spoken)
-    doubted = peak & ~leapt
-    misread = doubted & spike
-    # The way back from a misread sample disturbs nothing but that sample.
-    nothing = np.zeros(len(block.meters), dtype=np.bool_)
-    returned = seg.previous(misread, nothing)
-    suspicious = (fell & ~returned) | (leapt & ~seg.previous(leapt, nothing))
-    readings = _on_readings(block, rows, value[~tailed.is_tail], suspicious[~tailed.is_tail], old["steady"])
-    seq = tailed.join(block.readings.seq[rows], old["tail_seq"])
+    value = tailed.join(samples.value, old["tail"])
+    time_us = tailed.join(samples.time_us, old["tail_us"])
+    rise = seg.rises(value, old["before"])
+    events = find_events(block, seg, time_us, value, rise, Speeds.of(block, times_qmax), old)
+    # Another meter's register is as steady as that of the one before.
+    suspicious = tailed.own_of(events.at[events.disturbing & ~events.exchange])
+    moved, steady = _movement(samples, suspicious, old["steady"])
+    mask = np.zeros(len(block), dtype=np.bool_)
+    mask[samples.row_of(suspicious)] = True
     state = {
-        "tail_us": seg.closing(time_us, old["tail_us"]),
-        "tail_seq": seg.closing(seq, old["tail_seq"]),
-        "tail": seg.closing(value, old["tail"]),
-        "before_us": seg.closing(before_us, old["before_us"]),
-        "before": seg.closing(before, old["before"]),
-        "after_spike": seg.closing(after_spike, old["after_spike"]),
-        "spoken": seg.closing(spoken, old["spoken"]),
-        "steady": readings[3],
+        "tail_us": samples.closing(samples.time_us, old["tail_us"]),
+        "tail_seq": samples.closing_of(block.readings.seq, old["tail_seq"]),
+        "tail": samples.closing(samples.value, old["tail"]),
+        "before_us": seg.before_last(time_us, old["before_us"]),
+        "before": seg.before_last(value, old["before"]),
+        "after_spike": _after(seg, events.at[events.spike], old["after_spike"]),
+        "after_low": _after(seg, events.at[events.low], old["after_low"]),
+        "spoken": _spoken(samples, spoken, old["spoken"]),
+        "steady": steady,
     }
     return Series(
+        samples=samples,
         tailed=tailed,
         time_us=time_us,
-        seq=seq,
         value=value,
-        before=before,
-        spoken=spoken,
-        present=present,
-        fell=fell_alone & spoken,
-        waited=(fell_alone | peak) & spoken,
-        glitch=glitch,
-        reversed=turned,
-        doubted=doubted,
-        misread=misread,
-        disturbing=suspicious,
-        rows=rows,
-        steady=readings[0],
-        suspicious=readings[1],
-        moved=readings[2],
+        rise=rise,
+        events=events,
+        unspoken=_unspoken(samples, tailed, spoken, old["spoken"]),
+        base=_base(samples, spoken, block),
+        steady=samples.usable & ~mask,
+        suspicious=mask,
+        moved=moved,
         state={f"{name}_{field}": new for field, new in state.items()},
     )
 
 
-#: What is carried of each register, under its name.
-FIELDS = (
-    # The last sample, which may still wait for the next one to be judged, and the one before it.
-    ("tail_us", "i8"),
-    ("tail_seq", "i8"),
-    ("tail", "f8"),
-    ("before_us", "i8"),
-    ("before", "f8"),
-    # Whether the sample before the last was a spike, and whether the last one is spoken of.
-    ("after_spike", "?"),
-    ("spoken", "?"),
-    # The last sample that neither fell nor leapt.
-    ("steady", "f8"),
-)
+def _movement(samples: Samples, suspicious: Positions, carried: Floats) -> tuple[Mask, Floats]:
+    """Tell which readings moved against the steady sample before; give each meter's last steady one."""
+    seg, value = samples.seg, samples.value
+    moved = np.empty(len(seg), dtype=np.bool_)
+    np.not_equal(value[1:], value[:-1], out=moved[1:])
+    moved[seg.starts] = _differs(value[seg.starts], carried[seg.meters])
+    steady = samples.closing(value, carried)
+    if len(suspicious):
+        # What comes after a stretch of suspicious samples is held against the one before the stretch.
+        heads = np.append(True, np.diff(suspicious) != 1) | np.isin(suspicious, seg.starts)
+        begins = suspicious[np.maximum.accumulate(np.where(heads, np.arange(len(heads)), 0))]
+        before = seg.previous_of(value, begins, carried)
+        after = seg.next_of(np.arange(len(seg)), suspicious, -1)
+        moved[after[after >= 0]] = _differs(value[after[after >= 0]], before[after >= 0])
+        moved[suspicious] = False
+        steady[seg.meter_of(suspicious[after < 0])] = before[after < 0]
+    if isinstance(samples.rows, slice):
+        return moved, steady
+    out = np.zeros(len(samples.usable), dtype=np.bool_)
+    out[samples.rows] = moved
+    return out, steady
 
 
-def _moves(
-    limits: Limits, elapsed_us: NDArray[np.int64], before: Floats, value: Floats
-) -> tuple[Mask, Mask, Mask]:
-    fell = value < before - limits.tolerance_m3
-    if fell.any():
-        fell &= ~limits.rolled(before, value, elapsed_us) & (elapsed_us < limits.exchange_gap_us)
-    leapt = value > before + limits.tolerance_m3 + limits.fastest * elapsed_us
-    peak = value > before + limits.tolerance_m3 + limits.doubtful * elapsed_us
-    return fell, leapt, peak
+def _differs(value: Floats, before: Floats) -> Mask:
+    differs: Mask = (value != before) & ~np.isnan(before)
+    return differs
 
 
-def _comes_back(
-    seg: Segments,
-    limits: Limits,
-    time_us: NDArray[np.int64],
-    value: Floats,
-    before_us: NDArray[np.int64],
-    before: Floats,
-) -> Mask:
-    after = seg.following(value, np.nan)
-    elapsed_us = seg.following(time_us, 0) - before_us
-    tolerance = limits.tolerance_m3
-    back = (after < value - tolerance) & (after >= before - tolerance)
-    return back & (after <= before + tolerance + limits.fastest * elapsed_us)
+def _after(seg: Segments, at: Positions, carried: Mask) -> Mask:
+    """Tell of each meter whether its last sample but one is among `at`; with one sample, what was carried."""
+    out = carried.copy()
+    several = seg.counts > 1
+    out[seg.meters[several]] = seg.marks(at)[seg.stops[several] - 2]
+    return out
 
 
-def _judge(
-    seg: Segments,
-    value: Floats,
-    before: Floats,
-    tolerance: Floats,
-    fell: Mask,
-    peak: Mask,
-    spike: Mask,
-    spoken: Mask,
-) -> tuple[Flags, Flags]:
-    """Give each sample its flags as a glitch and as a reversal."""
-    after = seg.following(value, np.nan)
-    waits = np.isnan(after)
-    glitch = np.full(len(value), Flag.GOOD, dtype=np.uint8)
-    glitch[np.isnan(before) | ((fell | peak) & waits)] = Flag.UNKNOWN
-    turned = glitch.copy()
-    turned[peak & waits] = Flag.GOOD
-    glitch[spike | (fell & (after >= before - tolerance))] = Flag.SUSPECT
-    turned[fell & (after < before - tolerance)] = Flag.FAIL
-    glitch[~spoken] = turned[~spoken] = Flag.MISSING
-    return glitch, turned
+def _spoken(samples: Samples, spoken: Mask | None, carried: Mask) -> Mask:
+    if spoken is not None:
+        return samples.closing_of(spoken, carried)
+    out = carried.copy()
+    out[samples.seg.meters] = True
+    return out
 
 
-def _on_readings(
-    block: Block, rows: NDArray[np.intp], value: Floats, suspicious: Mask, carried: Floats
-) -> tuple[Mask, Mask, Mask, Floats]:
-    """Spread over the block's readings which samples are steady, suspicious, and moved."""
-    steady_rows = rows[~suspicious]
-    seg = block.seg.take(steady_rows)
-    steady_value = value[~suspicious]
-    before = seg.previous(steady_value, carried)
-    masks = np.zeros((3, len(block)), dtype=np.bool_)
-    masks[0, steady_rows] = True
-    masks[1, rows[suspicious]] = True
-    masks[2, steady_rows] = (steady_value != before) & ~np.isnan(before)
-    return masks[0], masks[1], masks[2], seg.closing(steady_value, carried)
+def _unspoken(samples: Samples, tailed: Tailed, spoken: Mask | None, carried: Mask) -> Positions:
+    """Find the samples, and carried ones, that findings may not speak of."""
+    silent = tailed.tails[~carried[tailed.meters]]
+    if spoken is None:
+        return silent
+    own = np.flatnonzero(~spoken[samples.rows])
+    return np.concatenate([silent, own if isinstance(tailed.own, slice) else tailed.own[own]])
+
+
+def _base(samples: Samples, spoken: Mask | None, block: Block) -> Flags:
+    if spoken is None:
+        return samples.base
+    base = samples.base.copy()
+    base[~spoken] = Flag.MISSING
+    base[block.dropout] = Flag.UNKNOWN
+    return base

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.block import US_PER_H, US_PER_S, Block, Check, Floats, Verdict
+from analytics.block import US_PER_H, US_PER_S, Block, Check, Flags, Floats, Verdict
 from analytics.register.reversal import Registers
-from analytics.segments import Mask, Segments, lowest_so_far
-from analytics.tracking import Decisions, Tracker
+from analytics.runs import Runs, lowest_of, lowest_so_far_of
+from analytics.samples import Samples
+from analytics.tracking import Tracker
 from fleet.flags import Flag
 from fleet.meter_table import each
 
@@ -25,66 +24,65 @@ def check_stalled(block: Block) -> Verdict:
     run's start; value: what that snapshot would have added, m³. A snapshot of 0 while the register
     moves is normal on an on/off burner and is nothing.
     """
-    state, flow, disturbed = block.state, block.readings.flow_m3h, block.once(Registers.of).disturbed
-    present = ~(np.isnan(flow) | (np.isnan(block.volume_m3) & np.isnan(block.std_volume_m3)))
-    rows = np.flatnonzero((present & ~block.dropout) | disturbed)
-    seg, time_us = block.seg.take(rows), block.time_us[rows]
-    run = _FlowRuns.of(block, seg, time_us, np.where(present[rows], flow[rows], 0.0), disturbed[rows])
-    demanded_m3 = run.lowest * (time_us - run.since_us) / US_PER_H
+    state, disturbed = block.state, block.once(Registers.of).disturbed
+    present = ~np.isnan(block.volume_m3)
+    present |= ~np.isnan(block.std_volume_m3)
+    present &= ~np.isnan(block.readings.flow_m3h)
+    samples = Samples.of(block, block.readings.flow_m3h, present | disturbed)
+    seg, time_us = samples.seg, samples.time_us
+    # Where only a register was reported, it moved: no snapshot is as good as none above 0.
+    flowing = samples.value > 0
+    goes_on = flowing & seg.previous(flowing, state["flowing"])
+    goes_on &= ~disturbed[samples.rows]
+    at = np.flatnonzero(goes_on)
+    within_us = time_us[at] - seg.previous_of(time_us, at, state["stalled_last_us"])
+    runs = Runs.of(seg, at[within_us <= block.silent_limit_us[seg.meter_of(at)]])
+    since_us = runs.first_of(time_us, state["stalled_since_us"])
+    first = runs.first_of(samples.value, state["stalled_flow"])
     limit = block.limit(lambda p: p.stalled_steps) * block.meters.register_step_m3
-    for_us = each(block.limit(lambda p: p.stalled_for_s * US_PER_S), seg.row)
-    stalled = run.goes_on & (time_us - run.since_us >= for_us)
-    stalled &= demanded_m3 >= limit[seg.row]
+    flag, demanded_m3 = _judge(block, samples, runs, (since_us, first), limit)
 
-    flags = block.flags(present)
-    flags[rows[stalled]] = Flag.SUSPECT
+    missing = block.flags(present)
+    flags = np.where(missing == Flag.GOOD, samples.flags(flag, missing), missing)
     verdict = Verdict(flags={"register_stalled": flags})
-    flag = np.where(stalled, np.uint8(Flag.SUSPECT), np.uint8(Flag.GOOD))
-    entries = Decisions(seg=seg, time_us=time_us, flag=flag, value=demanded_m3, onset_us=run.since_us)
+    onset_us = time_us.copy()
+    onset_us[runs.at] = runs.spread(since_us)
+    entries = samples.decisions(flag, demanded_m3, onset_us)
     made_of = ("stalled_steps", "register_step_m3")
     block.track(verdict, entries, Tracker(code="register_stalled"), limit, limit_name=made_of)
+    lowest = lowest_of(runs, samples.value, first)
+    flow_now = np.where(flowing, samples.value, 0.0)
     verdict.state |= {
         "stalled_last_us": seg.closing(time_us, state["stalled_last_us"]),
-        "flowing": seg.closing(run.flowing, state["flowing"]),
-        "stalled_since_us": seg.closing(run.since_us, state["stalled_since_us"]),
-        "stalled_flow": seg.closing(run.lowest, state["stalled_flow"]),
+        "flowing": seg.closing(flowing, state["flowing"]),
+        "stalled_since_us": seg.closing(onset_us, state["stalled_since_us"]),
+        "stalled_flow": runs.closing(flow_now, lowest, state["stalled_flow"]),
     }
     return verdict
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _FlowRuns:
-    """Runs of snapshots above 0 without movement of a register, as arrays of shape (n,)."""
+def _judge(
+    block: Block, samples: Samples, runs: Runs, first: tuple[NDArray[np.int64], Floats], limit: Floats
+) -> tuple[Flags, Floats]:
+    """Give each sample its flag and what the run's smallest snapshot would have added so far, m³.
 
-    flowing: Mask
-    #: In a run, and not its first sample.
-    goes_on: Mask
-    since_us: NDArray[np.int64]
-    #: The smallest snapshot since the run's start, m³/h; 0 outside of runs.
-    lowest: Floats
-
-    @classmethod
-    def of(
-        cls, block: Block, seg: Segments, time_us: NDArray[np.int64], flow: Floats, disturbed: Mask
-    ) -> _FlowRuns:
-        state = block.state
-        flowing = flow > 0
-        elapsed_us = time_us - seg.previous(time_us, state["stalled_last_us"])
-        goes_on = flowing & seg.previous(flowing, state["flowing"]) & ~disturbed
-        goes_on &= elapsed_us <= block.silent_limit_us[seg.row]
-        since_us = seg.latest(time_us, ~goes_on, state["stalled_since_us"])
-        return cls(flowing, goes_on, since_us, _lowest(seg, flow, goes_on, state["stalled_flow"]))
-
-
-def _lowest(seg: Segments, flow: Floats, goes_on: Mask, carried: Floats) -> Floats:
-    """Run the minimum of each run; a run of one sample is its own, and most are of one."""
-    out = flow.copy()
-    old = seg.first & goes_on
-    out[old] = np.minimum(flow[old], carried[seg.row[old]])
-    long = goes_on | seg.following(goes_on, fill=False)
-    if goes_on.any():
-        out[long] = lowest_so_far(out[long], (~goes_on | seg.first)[long])
-    return out
+    `first` are the time and the snapshot with which each run began; only runs that are long enough
+    for these to make a finding are looked at closely.
+    """
+    since_us, flow = first
+    for_us = block.limit(lambda p: p.stalled_for_s * US_PER_S)
+    length_us = samples.time_us[runs.lasts] - since_us
+    long = (length_us >= each(for_us, runs.meters)) & (flow * length_us / US_PER_H >= limit[runs.meters])
+    flag, demanded_m3 = samples.good(), np.zeros(len(samples.seg))
+    if long.any():
+        some, since_us = runs.take(long), since_us[long]
+        elapsed_us = samples.time_us[some.at] - some.spread(since_us)
+        demanded = lowest_so_far_of(some, samples.value, flow[long]) * elapsed_us / US_PER_H
+        demanded_m3[some.at] = demanded
+        meter = some.spread(some.meters)
+        stalled = (elapsed_us >= each(for_us, meter)) & (demanded >= limit[meter])
+        flag[some.at[stalled]] = Flag.SUSPECT
+    return flag, demanded_m3
 
 
 CHECK = Check(

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.block import US_PER_H, Floats
-from analytics.register.series import Limits
+from analytics.register.limits import Rolling
 from analytics.segments import Mask
 from fleet.meter_table import MeterTable, each
 
@@ -29,7 +29,7 @@ def moved_m3(
     """Subtract registers, allowing for a roll-over; shapes (n,), m³.
 
     A roll-over goes from near the top of `register_digits` to near zero, by no more than can have
-    flowed meanwhile (see `analytics.register.series.Limits`). Any other fall stays what it is: a
+    flowed meanwhile (see `analytics.register.limits.Rolling`). Any other fall stays what it is: a
     negative volume. `standard` marks registers at standard conditions, which a pressure makes
     faster. NaN where either is.
     """
@@ -44,18 +44,16 @@ def moved_m3(
     return moved
 
 
-def _limits(meters: MeterTable, meter_key: NDArray[np.int32], standard: Mask) -> Limits:
+def _limits(meters: MeterTable, meter_key: NDArray[np.int32], standard: Mask) -> Rolling:
     row = meters.rows_of(meter_key)
     working = each(meters.limit(lambda p: p.implausible_ratio), row)
     faster = each(meters.limit(lambda p: p.implausible_std_ratio), row)
     qmax = meters.qmax_m3h[row]
     fastest = np.where(np.isnan(qmax), _NO_LIMIT_M3H, np.where(standard, faster, working) * qmax) / US_PER_H
-    return Limits(
+    return Rolling(
         tolerance_m3=meters.register_step_m3[row],
         fastest=fastest,
-        doubtful=fastest,
         top_m3=meters.register_top_m3[row],
-        exchange_gap_us=np.inf,
     )
 
 

@@ -84,7 +84,7 @@ def track_days(
     )
     tracker = Tracker(code=found.code, worse=found.worse, part=found.part)
     episodes, after = _tracked(tracker, decisions, carried[found.name], meter_key, found.origin)
-    limits, last = _limits(decisions.decided(), found, carried)
+    limits, last = _limits(found, carried)
     whole = carried.copy()
     whole[found.name] = after
     whole[f"{found.name}_limit"] = np.where(after["started_us"] == ABSENT, np.nan, last)
@@ -103,24 +103,21 @@ def _tracked(
     return replace(episodes, origin=origin[rows]), after
 
 
-def _limits(known: Decisions, found: DayFlags, carried: NDArray[np.void]) -> tuple[Floats, Floats]:
+def _limits(found: DayFlags, carried: NDArray[np.void]) -> tuple[Floats, Floats]:
     """Give the limit of each episode, in the tracker's order, and of each meter's last one.
 
     A run begins where the tracker lets it begin: at a bad day after a good one, and at a meter's
     first decided day if an episode was open; then its limit was carried.
     """
-    seg, bad = known.seg, known.flag != Flag.GOOD
+    m, j = found.flag.shape
+    flag = found.flag.ravel()
+    decided = np.flatnonzero((flag != Flag.UNKNOWN) & (flag != Flag.MISSING))
+    seg, bad = Segments.of(np.repeat(np.arange(m), j)[decided]), flag[decided] != Flag.GOOD
     before = seg.previous(bad, carried[found.name]["started_us"] != ABSENT)
     heads = np.flatnonzero((bad & (~before | seg.first)) | (~bad & before & seg.first))
     was = carried[f"{found.name}_limit"]
     rows = seg.row[heads]
-    limits: NDArray[Any] = np.where(before[heads], was[rows], _decided(found)[heads])
+    limits: NDArray[Any] = np.where(before[heads], was[rows], found.limit.ravel()[decided][heads])
     last = was.copy()
     last[rows] = limits
     return limits, last
-
-
-def _decided(found: DayFlags) -> Floats:
-    flag = found.flag.ravel()
-    limit: Floats = found.limit.ravel()[(flag != Flag.UNKNOWN) & (flag != Flag.MISSING)]
-    return limit

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.block import US_PER_DAY, US_PER_H, US_PER_S, Floats
-from analytics.register.series import Limits
+from analytics.register.limits import Rolling
 from analytics.rollups.columns import HourRollups
 from analytics.segments import Mask
 from analytics.usage.calendar import Calendar, Times
@@ -93,15 +93,13 @@ class Moves:
         return cls(row, opened.hour[inner], opened.hour[inner + 1], span_us, moved, broke)
 
 
-def _limits(row: Rows, meters: MeterTable, *, standard: bool) -> Limits:
+def _limits(row: Rows, meters: MeterTable, *, standard: bool) -> Rolling:
     ratio = meters.limit(lambda p: p.implausible_std_ratio if standard else p.implausible_ratio)
     fastest = (np.where(np.isnan(meters.qmax_m3h), np.inf, ratio * meters.qmax_m3h) / US_PER_H)[row]
-    return Limits(
+    return Rolling(
         tolerance_m3=meters.register_step_m3[row],
         fastest=fastest,
-        doubtful=fastest,
         top_m3=meters.register_top_m3[row],
-        exchange_gap_us=0.0,
     )
 
 

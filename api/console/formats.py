@@ -11,7 +11,7 @@ from babel.dates import format_date, format_time, format_timedelta
 from babel.numbers import format_decimal, format_percent
 from babel.support import Translations
 
-from alerts.alarms.reconcile import LATE_UNTIL
+from alerts.alarms.case import LATE_UNTIL
 
 #: Shown where there is nothing to show.
 NOTHING = "\N{EN DASH}"

@@ -8,8 +8,8 @@ from importlib import resources
 
 from jinja2.ext import babel_extract
 
+from alerts.alarms.case import CORRECTION, LAST_CORRECTED, LATE_UNTIL, ONSET_CORRECTED
 from alerts.alarms.lifecycle import Event, State
-from alerts.alarms.reconcile import CORRECTION, LATE_UNTIL, ONSET_CORRECTED
 from alerts.inspections.tasks import TaskState
 from api.console.alarm_pages import ACTOR
 from api.console.meter_pages import Span
@@ -45,12 +45,12 @@ CODES: dict[str, tuple[str, ...]] = {
     "task_kind": tuple(TaskKind),
     "task_state": tuple(TaskState),
     "technology": tuple(Technology),
-    "unit": ("m3", "m3/h", "kPa", "Cel", "V", "d", "CNY"),
+    "unit": ("m3", "m3/h", "m3/h/s", "kPa", "Cel", "V", "d", "CNY"),
     "valve": VALVES,
 }
 
 #: What the engine writes into the journal.
-_NOTES = (CORRECTION, LATE_UNTIL, ONSET_CORRECTED)
+_NOTES = (CORRECTION, LATE_UNTIL, ONSET_CORRECTED, LAST_CORRECTED)
 
 _FUNCTIONS = ("_", "gettext", "ngettext")
 

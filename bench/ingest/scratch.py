@@ -84,6 +84,23 @@ def scratch_databases(directory: Path) -> Iterator[Scratch]:
 
 
 @contextmanager
+def empty_database(directory: Path) -> Iterator[Database]:
+    """Give one migrated and partitioned database, without meters, on the same kind of server."""
+    with _server(directory) as url:
+        name = f"meterwarden_bench_{os.getpid()}"
+        administer(url, f"CREATE DATABASE {name}")
+        database = Database(make_url(url).set(database=name).render_as_string(hide_password=False))
+        try:
+            migrate(database)
+            with database.transaction() as transaction:
+                ensure_partitions(transaction, datetime.now(UTC))
+            yield database
+        finally:
+            database.close()
+            administer(url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@contextmanager
 def scratch_directory() -> Iterator[Path]:
     """Give a directory that another user may pass through, and that is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="mw-bench-", ignore_cleanup_errors=True) as name:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from analytics.arrival import findings_by_arrival
+from analytics.arrival_days import findings_by_day, local_day
 from analytics.score import CheckScore, false_findings, meter_weeks, missed_labels, score
 from analytics.truth import Findings, Kind, Truth
 from firmware_sim.faults import Level
@@ -21,6 +23,7 @@ from fleet.times import to_datetime
 
 #: The history ends here, in autumn, at a local noon.
 _END = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
+_ZONE = ZoneInfo("Asia/Shanghai")
 #: Three in four meters have a fault, so that each kind is seen often enough.
 _FAULT_SHARE = 0.75
 #: What is promised to be found.
@@ -94,7 +97,15 @@ def run(size: Size) -> Trial:
     )
     readings = generate(population).readings
     start_us, end_us = (round(moment.timestamp() * 1e6) for moment in (start, _END))
-    findings = findings_by_arrival(readings, MeterTable.build(population.meters), start_us, end_us)
+    meters = MeterTable.build(population.meters)
+    findings = Findings.concatenate(
+        [
+            findings_by_arrival(readings, meters, start_us, end_us),
+            findings_by_day(
+                readings, meters, _ZONE, local_day(_ZONE, start_us), local_day(_ZONE, end_us) - 1
+            ),
+        ]
+    )
     known = [label for label in labels(population) if label.check in BY_CODE]
     truth = truth_of(known)
     return Trial(

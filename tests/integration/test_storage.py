@@ -172,6 +172,7 @@ def test_migrating_twice_applies_nothing_the_second_time(empty_database_url: str
         "0006_heartbeat_instance",
         "0007_import_conflicts",
         "0008_rollups",
+        "0009_time",
         "0010_policy",
     ]
     assert is_migrated(database)
@@ -193,6 +194,7 @@ def test_a_heartbeat_of_before_there_were_instances_is_kept_without_a_name(
         "0006_heartbeat_instance",
         "0007_import_conflicts",
         "0008_rollups",
+        "0009_time",
         "0010_policy",
     ]
     with database.transaction() as transaction:

@@ -11,7 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from alerts.alarms.lifecycle import ACTIVE, LIFECYCLE, Event, State
 from alerts.alarms.model import fold
-from alerts.alarms.reconcile import Scope, reconcile
+from alerts.alarms.reconcile import reconcile
+from alerts.alarms.scope import Scope
 from analytics.episodes import ONGOING_US, Episodes
 from fleet.checks import BY_CODE
 from fleet.flags import Flag

@@ -54,3 +54,19 @@ def test_null_has_no_bytes() -> None:
 def test_what_is_no_copy_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="not a complete binary COPY"):
         decode_copy(_COLUMNS, data)
+
+
+def test_bytes_of_one_width_travel_as_they_are(database):
+    columns = (CopyColumn("meter_key", "int4", nullable=False), CopyColumn("state", "bytea3", nullable=False))
+    sent = {"meter_key": np.array([1, 2]), "state": np.array([b"\0a\xff", b"xyz"], dtype="V3")}
+    with database.transaction() as transaction:
+        transaction.execute("CREATE TEMPORARY TABLE kept (meter_key integer, state bytea)")
+        transaction.copy_in("COPY kept FROM STDIN (FORMAT binary)", encode_copy(columns, sent))
+        rows = transaction.rows("SELECT meter_key, state FROM kept ORDER BY meter_key")
+        data = transaction.copy_out("COPY (SELECT * FROM kept ORDER BY meter_key) TO STDOUT (FORMAT binary)")
+    assert [(row["meter_key"], bytes(row["state"])) for row in rows] == [(1, b"\0a\xff"), (2, b"xyz")]
+    found = decode_copy(columns, data)
+    assert found["state"].tobytes() == b"\0a\xffxyz"
+    assert (
+        decode_copy(columns, encode_copy(columns, {n: a[:0] for n, a in sent.items()}))["state"].dtype == "V3"
+    )

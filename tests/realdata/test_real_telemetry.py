@@ -57,6 +57,7 @@ def test_the_bursts_of_june_are_over_range_and_one_hot_sample_is_a_glitch(find) 
     assert set(found) <= {
         "flow_over_range",
         "flow_over_range_sustained",
+        "flow_spike",
         "sensor_glitch",
         "idle_or_stuck",
         "meter_silent",

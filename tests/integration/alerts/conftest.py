@@ -66,15 +66,25 @@ class Story:
         )
 
     def journal(self, alarm_id: int) -> list[str]:
-        """The events of one alarm, oldest first."""
+        """The events of one alarm, oldest first, but for those that only moved its figures."""
         rows = self.ask(
-            "SELECT event FROM alarm_journal WHERE alarm_id = %(id)s ORDER BY journal_id", id=alarm_id
+            "SELECT event FROM alarm_journal WHERE alarm_id = %(id)s "
+            "AND (event <> 'update' OR note IS NOT NULL) ORDER BY journal_id",
+            id=alarm_id,
         )
         return [row["event"] for row in rows]
 
     def everything(self) -> dict[str, list[dict[str, Any]]]:
         """All that the engine may have written, to see whether anything changed."""
-        tables = ("alarm", "alarm_journal", "task", "obligation", "meter_state", "dirty_work")
+        tables = (
+            "alarm",
+            "alarm_journal",
+            "task",
+            "obligation",
+            "meter_state",
+            "meter_checkpoint",
+            "dirty_work",
+        )
         return {name: self.ask(f"SELECT * FROM {name} ORDER BY 1") for name in tables}
 
 

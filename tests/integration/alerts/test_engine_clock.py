@@ -12,6 +12,7 @@ from fleet.times import to_us
 from storage.database import Database
 
 HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
 
 
 def _two_meters_of_which_one_falls_silent(story, make_meter, now):
@@ -171,6 +172,25 @@ def test_the_loop_plans_again_on_a_new_day_and_for_a_new_meter(story, make_meter
     assert loop.figures.obligations == 6
     loop.step(now + timedelta(days=15))
     assert loop.figures.obligations == 12
+
+
+def test_new_readings_do_not_wait_until_the_clock_has_looked_at_everybody(story, make_meter, now):
+    keys = story.register(*(make_meter(f"M{i}") for i in range(3)))
+    for key in keys.values():
+        story.arrive(key, now, MINUTE, flow_m3h=[100.0])
+    loop = Loop(Engine(story.database, meters_per_clock_block=1), story.database)
+    at = now + 10 * HOUR
+    assert loop.step(at) is True
+    silent = [len(story.alarms("meter_silent"))]
+    for minute in (1, 2):
+        story.arrive(keys["M1"], at + minute * MINUTE, MINUTE, flow_m3h=[170.0])
+        loop.step(at + timedelta(seconds=minute))
+        silent.append(len(story.alarms("meter_silent")))
+        assert len(story.alarms("flow_over_range")) == 1
+    # A block a step; M1 was heard again before its turn came, or its silence is over.
+    assert silent == sorted(silent)
+    assert silent[0] < silent[-1]
+    assert loop.step(at + timedelta(seconds=3)) is False
 
 
 def test_the_loop_runs_until_it_is_told_to_stop(story, one_meter, now):

@@ -22,6 +22,20 @@ from storage.registry import upsert_meters
 
 BASE = "http://127.0.0.1"
 
+#: What a row of the journal keeps of the alarm.
+IMAGE = (
+    "severity",
+    "onset_at",
+    "ended_at",
+    "occurrences",
+    "readings",
+    "value",
+    "limit_value",
+    "part",
+    "acknowledged_by",
+    "acknowledged_at",
+)
+
 
 @dataclass
 class City:
@@ -53,7 +67,14 @@ class City:
         with self.database.transaction() as transaction:
             write_readings(transaction, batch)
 
-    def alarm(self, meter_id: str, check: str = "flow_over_range", **fields: Any) -> int:
+    def alarm(
+        self,
+        meter_id: str,
+        check: str = "flow_over_range",
+        said: dict[str, Any] | None = None,
+        **fields: Any,
+    ) -> int:
+        """Add an alarm and the first row of its journal, of which `said` may change columns."""
         row = {
             "company": "north",
             "meter_key": self.keys[meter_id],
@@ -68,10 +89,12 @@ class City:
             **fields,
         }
         with self.database.transaction() as transaction:
-            alarm_id = self.insert(transaction, "alarm", row)["alarm_id"]
-            event = {"alarm_id": alarm_id, "event": "raise", "to_state": "active_unacked", "actor": "engine"}
+            alarm = self.insert(transaction, "alarm", row)
+            alarm_id = alarm["alarm_id"]
+            event = {"alarm_id": alarm_id, "event": "raise", "to_state": row["state"], "actor": "engine"}
             times = {"event_at": row["onset_at"], "decided_at": row["raised_at"]}
-            self.insert(transaction, "alarm_journal", {**event, **times})
+            image = {name: alarm[name] for name in IMAGE}
+            self.insert(transaction, "alarm_journal", {**image, **event, **times, **(said or {})})
         return int(alarm_id)
 
     def task(self, due_in_days: int = 3, **fields: Any) -> int:

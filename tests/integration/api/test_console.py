@@ -30,12 +30,11 @@ class Tags(HTMLParser):
 @pytest.fixture
 def busy(city):
     city.meter("M1", customer=ATTACK, contact=ATTACK, phone="000 0000", manager=ATTACK)
-    alarm_id = city.alarm("M1", acknowledged_by=ATTACK, state="active_acked")
+    said = {"note": ATTACK, "actor": ATTACK}
+    alarm_id = city.alarm("M1", said=said, acknowledged_by=ATTACK, state="active_acked")
     obligation_id = city.obligation(date(2026, 10, 1), date(2026, 10, 31), customer=ATTACK)
     city.task(-3, alarm_id=alarm_id, meter_key=city.keys["M1"], customer=ATTACK, assignee=ATTACK)
     city.task(3, obligation_id=obligation_id, customer=ATTACK, kind="safety_inspection")
-    with city.database.transaction() as transaction:
-        transaction.execute("UPDATE alarm_journal SET note = %(text)s, actor = %(text)s", {"text": ATTACK})
     return city
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from alerts.alarms.lifecycle import LIFECYCLE, Event, State
 from alerts.alarms.model import Alarm, fold
-from alerts.alarms.reconcile import Scope, reconcile
+from alerts.alarms.reconcile import reconcile
+from alerts.alarms.scope import Scope
 from analytics.episodes import ONGOING_US, Episodes
 from fleet.checks import BY_CODE, Severity
 from fleet.flags import Flag
@@ -289,7 +290,7 @@ def test_a_new_alarm_says_what_was_found():
         limit=160.0,
         part=0,
     )
-    assert (change.before, change.event_us, change.journalled) == (None, 10, True)
+    assert (change.before, change.event_us, change.correction) == (None, 10, False)
 
 
 def test_an_alarm_takes_over_whose_limit_it_is_and_a_change_of_that_is_an_update():
@@ -309,11 +310,28 @@ def test_a_recurrence_has_its_own_onset_and_keeps_the_worst_severity():
     assert (new.severity, new.value) == (Severity.MAJOR, 165.0)
 
 
-def test_an_update_of_mere_figures_leaves_no_journal_row_but_a_correction_does():
+def test_another_onset_is_a_correction_and_mere_figures_are_none():
     [figures] = reconcile(episode(10, readings=2), [alarm(ACTIVE, 10)], DECIDED)
-    assert (figures.event, figures.journalled) == (Event.UPDATE, False)
+    assert (figures.event, figures.correction) == (Event.UPDATE, False)
     [onset] = reconcile(episode(5), [alarm(ACTIVE, 10)], DECIDED, HISTORY)
-    assert (onset.event, onset.journalled, onset.after.onset_us) == (Event.UPDATE, True, 5)
+    assert (onset.event, onset.correction, onset.after.onset_us) == (Event.UPDATE, True, 5)
+
+
+@pytest.mark.parametrize(
+    ("readings", "value", "written"),
+    [(124, 170.0, False), (125, 170.0, True), (99, 170.0, True), (100, 173.3, False), (100, 173.5, True)],
+)
+def test_figures_are_written_once_they_have_moved_enough(readings, value, written):
+    old = alarm(ACTIVE, 10, readings=100)
+    changes = reconcile(episode(10, readings=readings, value=value), [old], DECIDED)
+    assert [change.event for change in changes] == ([Event.UPDATE] if written else [])
+
+
+def test_the_end_brings_the_exact_figures():
+    [change] = reconcile(
+        episode(10, 20, readings=101, value=171.0), [alarm(ACTIVE, 10, readings=100)], DECIDED
+    )
+    assert (change.event, change.after.readings, change.after.value) == (Event.CLEAR, 101, 171.0)
 
 
 def test_a_check_without_a_value_is_the_same_the_second_time():
@@ -321,11 +339,11 @@ def test_a_check_without_a_value_is_the_same_the_second_time():
     assert reconcile(found, [alarm(ACTIVE, 10, value=nan, limit=nan)], DECIDED) == []
 
 
-def test_two_batteries_show_the_figures_of_the_worse_one():
+def test_two_parts_show_the_figures_of_the_worse_one():
     found = Episodes.concatenate(
         [
-            episode(10, check="battery_low", part=1, value=3.2),
-            episode(20, check="battery_low", part=2, value=3.0, flag=Flag.FAIL),
+            episode(10, part=1, value=3.2),
+            episode(20, part=2, value=3.0, flag=Flag.FAIL),
         ]
     )
     [change] = reconcile(found, [], DECIDED)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from analytics.history import evaluate_history
+from analytics.usage.evaluate import SLOW_CHECKS
 from fleet.checks import BY_CODE, CATALOGUE
 from fleet.meter_table import MeterTable, nearest
 from fleet.meters import Meter
@@ -25,6 +26,19 @@ ROOTS = {"technology": "roots", "g_size": "G65"}
 BY_POLICY: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, list[float]]]] = {
     "sensor_glitch": ({"glitch_temperature_k": 5}, {}, {"temperature_c": [10.0, 10, 40, 10, 10]}),
     "register_reversed": ({"register_step_m3": 0.5}, {}, {"volume_m3": [100.0, 110, 50, 52, 54]}),
+    "flow_spike": ({"spike_ratio": 0.9}, {}, {"flow_m3h": [20.0, 20, 250, 20, 20]}),
+    "flow_rate_of_change": ({"rate_qmax_per_s": 0.0001}, {}, {"flow_m3h": [20.0, 20, 90, 90]}),
+    "flow_stuck": (
+        {"stuck_for_s": 5 * 3600, "stuck_chance": 0.02},
+        {},
+        {"flow_m3h": [40.0, *[42.5] * 9, 0, 41], "volume_m3": [20.0 * hour for hour in range(12)]},
+    ),
+    "register_jump": ({"implausible_ratio": 9}, {}, {"volume_m3": [100.0, 110, 9000, 9010, 9020]}),
+    "meter_exchanged": (
+        {"exchange_gap_s": 6 * 86400},
+        {},
+        {"volume_m3": [5000.0, 5010, *[np.nan] * 168, 3, 9, 15]},
+    ),
     "register_stalled": (
         {"stalled_steps": 1.5},
         {},
@@ -83,13 +97,9 @@ WITHOUT = {
     "flow_with_valve_closed",
     "flow_without_balance",
 }
-#: Decided where the database is: tests/integration/alerts/test_policies.py.
+#: Decided where the database is: tests/integration/alerts/test_policies.py. The slow checks have their
+#: cases in usage/test_limit_origins.py.
 ELSEWHERE = {"data_gap", "clock_skew"}
-#: Slow checks, on roll-ups.
-SLOW = {
-    "balance_mismatch", "balance_forecast", "correction_mismatch", "low_reception", "small_continuous_flow",
-    "night_flow", "usage_shift", "meter_oversized", "meter_undersized", "battery_forecast",
-}  # fmt: skip
 
 
 def origins(code: str, fields: dict[str, Any], columns: dict[str, list[float]], **policies: Any) -> set[int]:
@@ -122,7 +132,7 @@ def origins(code: str, fields: dict[str, Any], columns: dict[str, list[float]], 
 
 
 def test_every_check_has_its_case():
-    assert {spec.code for spec in CATALOGUE} == {*BY_POLICY, *BY_METER, *WITHOUT, *ELSEWHERE, *SLOW}
+    assert {spec.code for spec in CATALOGUE} == {*BY_POLICY, *BY_METER, *WITHOUT, *ELSEWHERE, *SLOW_CHECKS}
 
 
 @pytest.mark.parametrize("code", BY_POLICY)

@@ -82,6 +82,10 @@ def test_every_fault_lies_within_the_history_whatever_its_length(days):
     assert all(start <= f.starts_at < f.ends_at <= END for f in faults)
 
 
+def test_every_check_that_is_expected_is_in_the_catalogue():
+    assert {c for e in EXPECTED.values() for c in (e.check, *e.side_effects, *e.may) if c} <= set(BY_CODE)
+
+
 def test_every_check_of_telemetry_has_a_fault_that_it_must_find():
     # Holes in the numbering are the engine's to find: it needs to have asked the meter for them.
     assert set(BY_CODE) - {"data_gap"} <= {e.check for e in EXPECTED.values()}

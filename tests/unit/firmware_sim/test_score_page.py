@@ -8,9 +8,12 @@ import pytest
 from firmware_sim.fault_specs import EXPECTED
 
 PAGE = (Path(__file__).parents[3] / "docs" / "score.md").read_text("utf-8")
+TABLE = PAGE.split("## The faults")[1].split("\n## ")[0]
 ROWS = {
     name: (check, [cell.strip() for cell in strengths.split("|")])
-    for name, check, strengths in re.findall(r"^\| `(\w+)` \| `?(\w*)`? \|[^|]*\|(.*)\|$", PAGE, re.MULTILINE)
+    for name, check, strengths in re.findall(
+        r"^\| `(\w+)` \| `?(\w*)`? \|[^|]*\|(.*)\|$", TABLE, re.MULTILINE
+    )
 }
 
 

@@ -56,6 +56,12 @@ def test_this_machine_needs_no_token(host: str) -> None:
     assert is_loopback(host)
 
 
+def test_the_score_leaves_out_what_a_fault_may_cause_besides() -> None:
+    raised = [("A", "flow_over_range"), ("A", "flow_spike"), ("B", "flow_spike")]
+    result = score({"flow_over_range": ["A"]}, raised, {"flow_spike": ["A"]})
+    assert (result.false_alarms, result.missed, result.unexpected) == (1, [], ["B/flow_spike"])
+
+
 def test_the_score_counts_what_was_found_missed_and_made_up() -> None:
     expected = {"battery_low": ["A", "B"], "oil_overdue": ["C"]}
     result = score(

@@ -1,0 +1,92 @@
+"""What a register may do between two samples of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.block import US_PER_DAY, US_PER_H, US_PER_S, Block, Floats
+from analytics.midnight import UTC_OFFSET_S, midnight_us
+from analytics.segments import Mask, Positions
+from fleet.meter_table import Limit, each
+
+#: m³/h; stands in for Qmax where none is known, so that no rise is implausible.
+_NO_LIMIT_M3H = 1e12
+#: Shares of the register's top: a roll-over goes from above the one to below the other.
+_ROLLS_FROM, _ROLLS_TO = 0.9, 0.1
+#: An instant that never comes, for meters of which nobody knows when they were installed.
+_NEVER_US = 2**62
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Speeds:
+    """How fast registers may rise, m³ per microsecond, shape (m,)."""
+
+    #: No flow through this meter can exceed it.
+    fastest: Floats
+    #: Above it a rise is believed only if the next sample does not take it back.
+    doubtful: Floats
+
+    @classmethod
+    def of(cls, block: Block, times_qmax: Limit) -> Speeds:
+        """Look up the meters' limits; a faster rise than `times_qmax` Qmax is no gas."""
+        qmax = block.meters.qmax_m3h
+        fastest = np.where(np.isnan(qmax), _NO_LIMIT_M3H, times_qmax * qmax) / US_PER_H
+        # A register at standard conditions runs faster by as much as its limit is higher.
+        doubtful = fastest * block.limit(lambda p: p.overload_ratio / p.implausible_ratio)
+        return cls(fastest=fastest, doubtful=doubtful)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rolling:
+    """How registers roll over, as arrays of shape (n,)."""
+
+    tolerance_m3: Floats
+    #: m³ per microsecond that no flow can exceed.
+    fastest: Floats
+    #: The register rolls over at this value.
+    top_m3: Floats
+
+    def rolled(self, before: Floats, value: Floats, elapsed_us: NDArray[np.int64]) -> Mask:
+        """Tell roll-overs: from near the top to near zero, by no more than could have flowed."""
+        near = (before >= _ROLLS_FROM * self.top_m3) & (value <= _ROLLS_TO * self.top_m3)
+        used = value + self.top_m3 - before
+        return near & (used <= self.tolerance_m3 + self.fastest * elapsed_us)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Limits(Rolling):
+    """What the register of each sample may do, as arrays of shape (n,)."""
+
+    doubtful: Floats
+    exchange_gap_us: Limit
+    #: The local day on which the meter was installed.
+    installed_us: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, block: Block, row: Positions, speeds: Speeds) -> Limits:
+        """Look up the limits of the samples' meters."""
+        meters = block.meters
+        day = meters.installed_day[row]
+        known = np.where(np.isnan(day), 0.0, day)
+        installed_us = midnight_us(known, np.int64(UTC_OFFSET_S))
+        return cls(
+            tolerance_m3=meters.register_step_m3[row],
+            fastest=speeds.fastest[row],
+            doubtful=speeds.doubtful[row],
+            top_m3=meters.register_top_m3[row],
+            exchange_gap_us=each(block.limit(lambda p: p.exchange_gap_s * US_PER_S), row),
+            installed_us=np.where(np.isnan(day), _NEVER_US, installed_us),
+        )
+
+    def exchanged(self, before_us: NDArray[np.int64], time_us: NDArray[np.int64]) -> Mask:
+        """Tell where another meter is the likely reason for a register that is not what it was.
+
+        Nothing came for `exchange_gap_s` or more, or the meter was installed on a day that lies
+        between the samples, or is the day of one of them.
+        """
+        gap = time_us - before_us >= self.exchange_gap_us
+        mounted = (time_us >= self.installed_us) & (before_us < self.installed_us + US_PER_DAY)
+        return gap | mounted

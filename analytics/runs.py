@@ -1,0 +1,87 @@
+"""Runs of samples of which each goes on with what the one before it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.segments import Array, Mask, Positions, Segments, lowest_so_far
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Runs:
+    """r runs among the samples of segments; a run's first sample, which goes on with nothing, is left out.
+
+    Where a segment's first sample goes on, the run began before, and its first sample was carried.
+    """
+
+    seg: Segments
+    #: Positions of all c samples that go on, ascending.
+    at: Positions
+    #: Where each run begins in `at`, and how many samples of it go on, shape (r,).
+    heads: Positions
+    counts: Positions
+    #: Position of each run's last sample, and the row of its meter, shape (r,).
+    lasts: Positions
+    meters: Positions
+
+    @classmethod
+    def of(cls, seg: Segments, at: Positions) -> Runs:
+        """Find the runs of the samples that go on."""
+        begins = np.ones(len(at), dtype=np.bool_)
+        np.not_equal(at[1:], at[:-1] + 1, out=begins[1:])
+        if len(at):
+            begins |= at == seg.starts[seg.segment_of(at)]
+        return cls.at_heads(seg, at, np.flatnonzero(begins))
+
+    @classmethod
+    def at_heads(cls, seg: Segments, at: Positions, heads: Positions) -> Runs:
+        """Take runs whose beginnings are known."""
+        stops = np.empty_like(heads)
+        stops[:-1] = heads[1:]
+        stops[-1:] = len(at)
+        return cls(seg, at, heads, stops - heads, at[stops - 1], seg.meter_of(at[heads]))
+
+    def __len__(self) -> int:
+        return len(self.heads)
+
+    def first_of(self, values: Array, carried: Array) -> Array:
+        """Give the value of each run's first sample; `carried`, shape (m,), for those that began before."""
+        return self.seg.previous_of(values, self.at[self.heads], carried)
+
+    def spread(self, values: Array) -> Array:
+        """Give every sample that goes on the value of its run."""
+        return np.repeat(values, self.counts)
+
+    def take(self, which: Mask) -> Runs:
+        """Select runs."""
+        counts = self.counts[which]
+        return Runs.at_heads(self.seg, self.at[np.repeat(which, self.counts)], np.cumsum(counts) - counts)
+
+    def closing(self, values: Array, run_values: Array, carried: Array) -> Array:
+        """Give each meter the value of its last sample, or that of the run to which this belongs."""
+        out = self.seg.closing(values, carried)
+        open_ = self.lasts == self.seg.stops[self.seg.segment_of(self.lasts)] - 1
+        out[self.meters[open_]] = run_values[open_]
+        return out
+
+
+def lowest_of(runs: Runs, values: NDArray[np.float64], first: NDArray[np.float64]) -> NDArray[Any]:
+    """Give each run's smallest value, the first sample's among them, shape (r,)."""
+    if len(runs) == 0:
+        return first
+    return np.minimum(first, np.minimum.reduceat(values[runs.at], runs.heads))
+
+
+def lowest_so_far_of(
+    runs: Runs, values: NDArray[np.float64], first: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Give each sample that goes on the smallest value of its run up to itself; no value may be NaN."""
+    some = values[runs.at]
+    some[runs.heads] = np.minimum(some[runs.heads], first)
+    starts = np.zeros(len(some), dtype=np.bool_)
+    starts[runs.heads] = True
+    return lowest_so_far(some, starts)
