@@ -7,7 +7,6 @@ last state has open.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Self
@@ -25,10 +24,8 @@ from fleet.checks import BY_CODE
 from fleet.meter_table import MeterTable
 from fleet.readings import ABSENT, ReadingBatch
 
-_SENSORS = re.compile(r"(glitch|reversed)_.*")
 #: Meter, check, part and onset: what makes two tellings one episode.
 _Which = tuple[int, int, int, int]
-_PARTS = re.compile(r"battery([12])_(.*)")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,10 +103,9 @@ def evaluate_again(
 def open_episodes(meter_key: NDArray[np.int32], state: NDArray[np.void]) -> Episodes:
     """List the episodes that states have open; a state holds neither their limits nor whose those are."""
     found = []
-    for name in TRACKED:
+    for name, (_, code, part) in TRACKED.items():
         rows = np.flatnonzero(state[name]["started_us"] != ABSENT)
         if len(rows):
-            code, part = tracked_as(name)
             open_ = state[name][rows]
             found.append(
                 Episodes.build(
@@ -127,20 +123,10 @@ def open_episodes(meter_key: NDArray[np.int32], state: NDArray[np.void]) -> Epis
     return Episodes.concatenate(found)
 
 
-def tracked_as(name: str) -> tuple[str, int]:
-    """Give the code and the part for which a tracked field of the state stands."""
-    sensor, battery = _SENSORS.fullmatch(name), _PARTS.fullmatch(name)
-    if name in BY_CODE:
-        return name, 0
-    if sensor:
-        return {"glitch": "sensor_glitch", "reversed": "register_reversed"}[sensor[1]], 0
-    return (f"battery_{battery[2]}", int(battery[1])) if battery else (name, 0)
-
-
 #: Numbers of the checks that several fields of the state track.
 _SEVERAL = [
     BY_CODE[code].number
-    for code, fields in Counter(tracked_as(name)[0] for name in TRACKED).items()
+    for code, fields in Counter(tracked.code for tracked in TRACKED.values()).items()
     if fields > 1
 ]
 

@@ -112,7 +112,8 @@ WHERE checkpoint.meter_key = late.meter_key
         OR checkpoint.through >= timestamptz 'epoch' + late.since_us * interval '1 microsecond')
 
 -- checkpoints_copy --
--- Keeps what the checks carry of some meters, over the older one of the two of its rung.
+-- Keeps what the checks carry of some meters, over the older one of the two of its rung. The sum makes
+-- the planner look up the meter's alarms, not walk all alarms from the newest one.
 INSERT INTO meter_checkpoint (meter_key, slot, through, last_alarm_id, layout, state)
 SELECT carried.meter_key, coalesce((
         SELECT slot # 1 FROM meter_checkpoint AS old
@@ -120,7 +121,7 @@ SELECT carried.meter_key, coalesce((
         ORDER BY old.through DESC LIMIT 1
     ), 2 * new.rung),
     carried.evaluated_through,
-    coalesce((SELECT max(alarm_id) FROM alarm WHERE alarm.meter_key = carried.meter_key), 0),
+    coalesce((SELECT max(alarm_id + 0) FROM alarm WHERE alarm.meter_key = carried.meter_key), 0),
     carried.layout, carried.state
 FROM unnest(%(meter_keys)s::integer[], %(rungs)s::smallint[]) AS new (meter_key, rung)
 JOIN meter_state AS carried ON carried.meter_key = new.meter_key
@@ -138,7 +139,7 @@ SELECT new.meter_key, coalesce((
         ORDER BY old.through DESC LIMIT 1
     ), 2 * new.rung),
     timestamptz 'epoch' + new.through_us * interval '1 microsecond',
-    coalesce((SELECT max(alarm_id) FROM alarm WHERE alarm.meter_key = new.meter_key), 0),
+    coalesce((SELECT max(alarm_id + 0) FROM alarm WHERE alarm.meter_key = new.meter_key), 0),
     %(layout)s, substring(%(states)s::bytea FROM ((new.at - 1) * %(width)s + 1)::integer FOR %(width)s)
 FROM unnest(%(meter_keys)s::integer[], %(rungs)s::smallint[], %(through_us)s::bigint[])
     WITH ORDINALITY AS new (meter_key, rung, through_us, at)

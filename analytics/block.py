@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,20 @@ class Verdict:
             self.episodes.append(episodes)
 
 
+class Tracked(NamedTuple):
+    """A field of the state that holds an open episode, and whose it is."""
+
+    field: str
+    code: str
+    #: As in `Episodes.part`.
+    part: int = 0
+
+
+def tracked(*codes: str) -> tuple[Tracked, ...]:
+    """Name the fields after the codes, as checks with one episode at a time do."""
+    return tuple(Tracked(code, code) for code in codes)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """A check, or several that are decided together, as the pipeline runs it."""
@@ -82,7 +96,7 @@ class Check:
     #: Fields of the state that it carries from one run to the next, as (name, dtype).
     carries: tuple[tuple[str, str], ...] = ()
     #: Fields of the state that hold an open episode.
-    tracks: tuple[str, ...] = ()
+    tracks: tuple[Tracked, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -7,6 +7,7 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
+from analytics.block import Tracked
 from analytics.checks import CHECKS
 from analytics.tracking import OPEN_DTYPE, nothing_open
 from fleet.readings import ABSENT
@@ -15,7 +16,7 @@ from fleet.readings import ABSENT
 _VERSION = 1
 
 #: Fields that hold an episode which is going on.
-TRACKED: tuple[str, ...] = tuple(name for check in CHECKS for name in check.tracks)
+TRACKED: dict[str, Tracked] = {tracked.field: tracked for check in CHECKS for tracked in check.tracks}
 
 #: Times are device times, microseconds since 1970 UTC, ABSENT where there is none; values NaN.
 STATE_DTYPE = np.dtype(

@@ -50,6 +50,6 @@ def _worse(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8
     """Combine two arrays; of GOOD, UNKNOWN and MISSING the smaller number wins, and only few are worse."""
     out = np.minimum(one, other)
     least = np.uint8(Flag.SUSPECT)
-    bad = np.flatnonzero((one - least <= 1) | (other - least <= 1))
+    bad = np.nonzero((one - least <= 1) | (other - least <= 1))
     out[bad] = _FLAG_OF_RANK[np.maximum(_RANK[one[bad]], _RANK[other[bad]])]
     return out

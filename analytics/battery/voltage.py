@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analytics.block import Block, Check, Flags, Floats, Verdict
+from analytics.block import Block, Check, Flags, Floats, Tracked, Verdict
 from analytics.samples import Samples
 from analytics.segments import Positions
 from analytics.tracking import Tracker
@@ -86,5 +86,9 @@ CHECK = Check(
     run=check_voltage,
     # The last report of each battery.
     carries=(("battery1_us", "i8"), ("battery1", "f8"), ("battery2_us", "i8"), ("battery2", "f8")),
-    tracks=("battery1_low", "battery2_low", "battery1_critical", "battery2_critical"),
+    tracks=tuple(
+        Tracked(f"battery{part}_{level}", f"battery_{level}", part)
+        for level in ("low", "critical")
+        for part in (1, 2)
+    ),
 )

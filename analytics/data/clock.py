@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analytics.block import US_PER_S, Block, Check, Verdict
+from analytics.block import US_PER_S, Block, Check, Verdict, tracked
 from analytics.tracking import Tracker
 from fleet.flags import Flag
 from fleet.meter_table import each
@@ -39,4 +39,4 @@ def check_clock(block: Block) -> Verdict:
     return verdict
 
 
-CHECK = Check(codes=(_CODE,), run=check_clock, tracks=(_CODE,))
+CHECK = Check(codes=(_CODE,), run=check_clock, tracks=tracked(_CODE))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.block import Block, Check, Floats, Verdict
+from analytics.block import Block, Check, Floats, Verdict, tracked
 from analytics.segments import Mask, Segments
 from analytics.tracking import Tracker
 from fleet.flags import Flag
@@ -97,5 +97,5 @@ CHECK = Check(
     run=check_dropout,
     # Whether a register was ever above 0.
     carries=(("in_use", "?"),),
-    tracks=("dropout_frame",),
+    tracks=tracked("dropout_frame"),
 )

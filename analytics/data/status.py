@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.block import Block, Check, Floats, Verdict
+from analytics.block import Block, Check, Floats, Verdict, tracked
 from analytics.tracking import Tracker
 from fleet.flags import Flag
 from fleet.readings import ABSENT
@@ -51,4 +51,4 @@ def check_status(block: Block) -> Verdict:
     return verdict
 
 
-CHECK = Check(codes=(_CODE,), run=check_status, tracks=(_CODE,))
+CHECK = Check(codes=(_CODE,), run=check_status, tracks=tracked(_CODE))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analytics.block import Block, Check, Flags, Floats, Verdict
+from analytics.block import Block, Check, Flags, Floats, Tracked, Verdict
 from analytics.samples import Samples
 from analytics.segments import Mask, Segments, Tailed
 from analytics.tracking import Decisions, Tracker
@@ -74,5 +74,5 @@ CHECK = Check(
         ("temperature_tail", "f8"),
         ("temperature_before", "f8"),
     ),
-    tracks=("glitch_temperature",),
+    tracks=(Tracked("glitch_temperature", _CODE),),
 )

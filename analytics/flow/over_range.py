@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analytics.block import Block, Check, Flags, Floats, Verdict
+from analytics.block import Block, Check, Flags, Floats, Verdict, tracked
 from analytics.kernels.graded import gross_range
 from analytics.samples import flow
 from analytics.tracking import Tracker
@@ -50,4 +50,4 @@ def grade(flags: Flags, value: Floats, qmax: Floats, overload_ratio: Limit) -> N
     flags[value > overload_ratio * qmax] = Flag.FAIL
 
 
-CHECK = Check(codes=("flow_over_range",), run=check_over_range, tracks=("flow_over_range",))
+CHECK = Check(codes=("flow_over_range",), run=check_over_range, tracks=tracked("flow_over_range"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analytics.block import US_PER_S, Block, Check, Verdict
+from analytics.block import US_PER_S, Block, Check, Verdict, tracked
 from analytics.flow.snapshots import Snapshots
 from analytics.kernels.graded import rate_of_change
 from analytics.tracking import Tracker
@@ -40,4 +40,4 @@ def check_rate(block: Block) -> Verdict:
     return verdict
 
 
-CHECK = Check(codes=(_CODE,), run=check_rate, tracks=(_CODE,))
+CHECK = Check(codes=(_CODE,), run=check_rate, tracks=tracked(_CODE))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analytics.block import Block, Check, Flags, Floats, Verdict
+from analytics.block import Block, Check, Flags, Floats, Verdict, tracked
 from analytics.flow.snapshots import FIELDS, Snapshots
 from analytics.kernels import graded
 from analytics.segments import Mask, Segments, Tailed
@@ -78,5 +78,5 @@ CHECK = Check(
     run=check_spike,
     # The last snapshot, which may still wait for the next one to be judged, and the one before it.
     carries=(*FIELDS, ("flow_before", "f8")),
-    tracks=(_CODE,),
+    tracks=tracked(_CODE),
 )

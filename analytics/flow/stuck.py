@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.block import US_PER_H, US_PER_S, Block, Check, Flags, Floats, Verdict
+from analytics.block import US_PER_H, US_PER_S, Block, Check, Flags, Floats, Verdict, tracked
 from analytics.flow.snapshots import Snapshots
 from analytics.register.reversal import Registers
 from analytics.runs import Runs
@@ -192,5 +192,5 @@ CHECK = Check(
         ("stuck_repeated", "i8"),
         ("stuck_count", "i8"),
     ),
-    tracks=(_CODE,),
+    tracks=tracked(_CODE),
 )

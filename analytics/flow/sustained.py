@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.block import US_PER_H, US_PER_S, Block, Check, Flags, Floats, Verdict
+from analytics.block import US_PER_H, US_PER_S, Block, Check, Flags, Floats, Verdict, tracked
 from analytics.flow.over_range import grade
 from analytics.register.limits import Limits, Speeds
 from analytics.register.reversal import Registers
@@ -176,5 +176,5 @@ CHECK = Check(
     run=check_sustained,
     # The last anchor of the register mean; whether the register leapt or fell since.
     carries=(("anchor_us", "i8"), ("anchor", "f8"), ("anchor_broken", "?")),
-    tracks=(_CODE,),
+    tracks=tracked(_CODE),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analytics.block import US_PER_S, Block, Check, Verdict
+from analytics.block import US_PER_S, Block, Check, Verdict, tracked
 from analytics.runs import Runs
 from analytics.samples import flow
 from analytics.tracking import Tracker
@@ -52,5 +52,5 @@ CHECK = Check(
     run=check_under_range,
     # The last snapshot, whether it was under range, and since when.
     carries=(("under_last_us", "i8"), ("under", "?"), ("under_since_us", "i8")),
-    tracks=("flow_under_range",),
+    tracks=tracked("flow_under_range"),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analytics.block import Block, Check, Verdict
+from analytics.block import Block, Check, Verdict, tracked
 from analytics.tracking import Tracker
 from fleet.flags import Flag
 
@@ -38,5 +38,5 @@ def check_balance(block: Block) -> Verdict:
 CHECK = Check(
     codes=("balance_low", "balance_exhausted"),
     run=check_balance,
-    tracks=("balance_low", "balance_exhausted"),
+    tracks=tracked("balance_low", "balance_exhausted"),
 )

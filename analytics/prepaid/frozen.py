@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.block import US_PER_S, Block, Check, Flags, Floats, Verdict
+from analytics.block import US_PER_S, Block, Check, Flags, Floats, Verdict, tracked
 from analytics.prepaid.metered import leapt, settled
 from analytics.register.reversal import Registers
 from analytics.segments import Mask, Segments, lowest_so_far
@@ -159,5 +159,5 @@ CHECK = Check(
         ("frozen_volume", "f8"),
         ("frozen_std", "f8"),
     ),
-    tracks=(_CODE,),
+    tracks=tracked(_CODE),
 )

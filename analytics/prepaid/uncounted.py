@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.block import US_PER_S, Block, Check, Floats, Verdict
+from analytics.block import US_PER_S, Block, Check, Floats, Tracked, Verdict
 from analytics.prepaid.metered import first_of_run
 from analytics.register.reversal import Registers
 from analytics.segments import Mask, Segments
@@ -128,5 +128,5 @@ CHECK = Check(
         ("spent_from", "f8"),
         ("spent_from_us", "i8"),
     ),
-    tracks=("uncounted",),
+    tracks=(Tracked("uncounted", "register_stalled"),),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analytics.block import Block, Check, Verdict
+from analytics.block import Block, Check, Verdict, tracked
 from analytics.prepaid.barred import Barrier, check_barred, fields
 from fleet.readings import ABSENT
 from fleet.wire import VALVES
@@ -33,5 +33,5 @@ CHECK = Check(
     codes=("flow_with_valve_closed",),
     run=check_valve_closed,
     carries=fields("valve"),
-    tracks=("flow_with_valve_closed",),
+    tracks=tracked("flow_with_valve_closed"),
 )

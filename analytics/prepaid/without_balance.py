@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analytics.block import Block, Check, Verdict
+from analytics.block import Block, Check, Verdict, tracked
 from analytics.prepaid.barred import Barrier, check_barred, fields
 from fleet.meter_table import each
 
@@ -26,4 +26,4 @@ def check_without_balance(block: Block) -> Verdict:
     return check_barred(block, Barrier(code=_CODE, name="broke", reported=reported, barred=used_up))
 
 
-CHECK = Check(codes=(_CODE,), run=check_without_balance, carries=fields("broke"), tracks=(_CODE,))
+CHECK = Check(codes=(_CODE,), run=check_without_balance, carries=fields("broke"), tracks=tracked(_CODE))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.block import US_PER_DAY, US_PER_S, Block, Check, Verdict
+from analytics.block import US_PER_DAY, US_PER_S, Block, Check, Verdict, tracked
 from analytics.register.reversal import Registers
 from analytics.samples import flow
 from analytics.segments import Mask
@@ -80,5 +80,5 @@ CHECK = Check(
     run=check_idle,
     # The last sign of use.
     carries=(("active_us", "i8"),),
-    tracks=("idle_or_stuck",),
+    tracks=tracked("idle_or_stuck"),
 )

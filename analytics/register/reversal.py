@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analytics.block import Block, Check, Flags, Floats, Verdict
+from analytics.block import Block, Check, Flags, Floats, Tracked, Verdict
 from analytics.register.events import Events
 from analytics.register.series import FIELDS, Series, analyse
 from analytics.segments import Mask
@@ -131,5 +131,9 @@ CHECK = Check(
     codes=tuple(finding.code for finding in _FINDINGS),
     run=check_registers,
     carries=tuple((f"{name}_{field}", kind) for name in ("volume", "std_volume") for field, kind in FIELDS),
-    tracks=tuple(f"{finding.name}_{name}" for finding in _FINDINGS for name in ("volume", "std_volume")),
+    tracks=tuple(
+        Tracked(f"{finding.name}_{name}", finding.code)
+        for finding in _FINDINGS
+        for name in ("volume", "std_volume")
+    ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.block import US_PER_H, US_PER_S, Block, Check, Flags, Floats, Verdict
+from analytics.block import US_PER_H, US_PER_S, Block, Check, Flags, Floats, Verdict, tracked
 from analytics.register.reversal import Registers
 from analytics.runs import Runs, lowest_of, lowest_so_far_of
 from analytics.samples import Samples
@@ -96,5 +96,5 @@ CHECK = Check(
         ("stalled_since_us", "i8"),
         ("stalled_flow", "f8"),
     ),
-    tracks=("register_stalled",),
+    tracks=tracked("register_stalled"),
 )

@@ -58,11 +58,14 @@ def test_the_bursts_of_june_are_over_range_and_one_hot_sample_is_a_glitch(find) 
         "flow_over_range",
         "flow_over_range_sustained",
         "flow_spike",
+        "clock_skew",
         "sensor_glitch",
         "idle_or_stuck",
         "meter_silent",
         "low_reception",
     }
+    # Two frames were read an hour before the time that they carry.
+    assert [f["readings"] for f in found["clock_skew"]] == ["2"]
     # The last days before it fell silent: 13 and 14 of 24 hours.
     assert [round(float(finding["value"]), 2) for finding in found["low_reception"]] == [0.54]
 

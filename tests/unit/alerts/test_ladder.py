@@ -8,9 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.ladder import NO_BORDER, RUNGS_H, border_rung, last_borders
-from alerts.pieces import tracked_as
-from analytics.state import TRACKED
-from fleet.checks import BY_CODE
 
 HOUR_US = 3_600_000_000
 #: Meter 0 is shifted by nothing: its borders are those of the clock.
@@ -55,10 +52,3 @@ def test_a_late_reading_has_a_border_at_most_two_rungs_widths_before(key, hours,
     before = [at for at in borders.tolist() if at <= (hours - late_h) * HOUR_US]
     assert before
     assert hours * HOUR_US - max(before) <= 2 * width_h * HOUR_US
-
-
-def test_every_tracked_field_stands_for_a_check():
-    found = [tracked_as(name) for name in TRACKED]
-    assert [code for code, _ in found if code not in BY_CODE] == []
-    assert ("battery_low", 2) in found
-    assert ("sensor_glitch", 0) in found

@@ -31,6 +31,12 @@ def test_a_check_that_could_not_run_does_not_hide_one_that_did() -> None:
     assert worst(first, second).tolist() == [Flag.GOOD, Flag.GOOD, Flag.FAIL]
 
 
+def test_the_worst_of_tables_is_a_table() -> None:
+    first = np.array([[Flag.GOOD, Flag.SUSPECT], [Flag.MISSING, Flag.GOOD]], np.uint8)
+    second = np.array([[Flag.FAIL, Flag.GOOD], [Flag.UNKNOWN, Flag.SUSPECT]], np.uint8)
+    assert worst(first, second).tolist() == [[Flag.FAIL, Flag.SUSPECT], [Flag.UNKNOWN, Flag.SUSPECT]]
+
+
 def test_the_worst_of_nothing_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least one"):
         worst()
