@@ -23,6 +23,28 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "life_days": (1, 36500),
     "oil_interval_days": (1, 36500),
     "oil_interval_m3": (1e-9, 1e12),
+    # A probability; at 1 everything is improbable enough.
+    "stuck_chance": (1e-100, 1),
+    # A run of days is followed for two weeks, and a small flow has to be constant for three days.
+    "leak_days": (3, 14),
+    "leak_fail_days": (3, 14),
+    "undersized_days": (1, 30),
+    # A week that is as expected is no shift.
+    "shift_ratio": (1.01, _LARGEST),
+    "shift_fail_ratio": (1.01, _LARGEST),
+    # Shares of a whole; at 0 nothing would be left.
+    **dict.fromkeys(
+        (
+            "leak_rested_share",
+            "leak_filled_share",
+            "undersized_volume_share",
+            "reception_share",
+            "reception_fail_share",
+        ),
+        (0.001, 1),
+    ),
+    # 0 has a meaning here, too: not even the smallest share.
+    **dict.fromkeys(("shift_idle_share", "oversized_volume_share"), (0, 1)),
     # 0 has a meaning: at once, never forgiven, only an empty balance.
     **dict.fromkeys(
         (
@@ -32,6 +54,9 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
             "silent_after_intervals",
             "silent_after_at_least_s",
             "gap_open_after_s",
+            "rate_over_at_least_s",
+            "stuck_after_intervals",
+            "stuck_agreement",
             "battery_overdue_fail_days",
             "low_balance",
         ),
