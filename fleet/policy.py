@@ -105,6 +105,8 @@ class Policy:
     #: A prepaid customer may go so far below 0 before the valve closes (overdraft, emergency credit);
     #: in the balance's unit.
     overdraft: float = 0.0
+    #: A snapshot up to this share of Qmax is a zero that creeps, and no flow behind a closed valve.
+    creep_share_of_qmax: float = 0.0005
     #: A prepaid balance that does not change for so long (some are settled once a day) while the
     #: register moves by so many steps, and by so much at least, is frozen.
     balance_frozen_for_s: int = 2 * 86400
