@@ -49,10 +49,10 @@ def check_barred(block: Block, barrier: Barrier) -> Verdict:
 
     A run begins at the first report that bars the flow: what was still to come of the interval
     before is nothing, and so it is UNKNOWN. From its second report on, at a later time, it is a
-    finding if snapshots are above `creep_share_of_qmax` Qmax at both this report and the one before, or
-    if a register gained more than a step since the run's first one. A single such snapshot, or a register that the
-    run knew and this report lacks, is UNKNOWN; all else GOOD. A run ends with a report that does not
-    bar the flow. It begins anew where gas may have been let through in between:
+    finding if snapshots are above `creep_share_of_qmax` Qmax at both this report and the one before,
+    or if a register gained more than a step since the run's first one. A single such snapshot, or a
+    register that the run knew and this report lacks, is UNKNOWN; all else GOOD. A run ends with a
+    report that does not bar the flow. It begins anew where gas may have been let through in between:
 
     - after a gap longer than the silence limit;
     - where the balance rose: it was topped up;

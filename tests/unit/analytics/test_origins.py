@@ -14,6 +14,7 @@ from fleet.meter_table import MeterTable, nearest
 from fleet.meters import Meter
 from fleet.policies import Origin, Policies
 from fleet.readings import ReadingBatch
+from fleet.wire import VALVES
 
 #: 2023-11-14 22:00 UTC.
 START_US = 1_699_999_200_000_000
@@ -81,6 +82,16 @@ BY_POLICY: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, list[float]
         {},
         {"volume_m3": [100.0, np.nan, np.nan, np.nan, np.nan, 101.0]},
     ),
+    "flow_with_valve_closed": (
+        {"creep_share_of_qmax": 0.0001},
+        {},
+        {"flow_m3h": [5.0] * 4, "valve": [float(VALVES.index("closed"))] * 4},
+    ),
+    "flow_without_balance": (
+        {"creep_share_of_qmax": 0.0001},
+        {"prepaid": True},
+        {"flow_m3h": [5.0] * 4, "balance": [0.0] * 4},
+    ),
 }
 
 #: What no company can say: the rated range is the meter's, or its model's.
@@ -94,8 +105,6 @@ WITHOUT = {
     "dropout_frame",
     "balance_exhausted",
     "status_reported",
-    "flow_with_valve_closed",
-    "flow_without_balance",
 }
 #: Decided where the database is: tests/integration/alerts/test_policies.py. The slow checks have their
 #: cases in usage/test_limit_origins.py.
