@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,11 +9,11 @@ from enum import StrEnum
 from typing import Any
 
 from alerts.alarms.lifecycle import LIFECYCLE, Event, State
-from alerts.alarms.model import Alarm, Change, Fold, Occurrence, fold
+from alerts.alarms.model import Alarm, Change, Fold, fold
+from alerts.alarms.rows import alarm_of, image_of, moment
 from alerts.exceptions import StaleDecisionError
-from fleet.checks import Severity
-from fleet.times import to_datetime, to_us
-from storage.database import Row, Transaction
+from fleet.times import to_datetime
+from storage.database import Transaction
 from storage.named_sql import load_queries
 
 _SQL = load_queries("alerts.alarms")
@@ -25,14 +24,14 @@ ENGINE = "engine"
 _ALARM_TEMPLATE = (
     "(%(meter_key)s, %(check)s, %(severity)s, %(state)s, %(onset_at)s::timestamptz, "
     "%(ended_at)s::timestamptz, %(decided_at)s::timestamptz, %(occurrences)s, %(readings)s, "
-    "%(value)s::float8, %(limit)s::float8, %(part)s, %(acknowledged_by)s::text, "
+    "%(value)s::float8, %(limit)s::float8, %(part)s, %(limit_origin)s::text, %(acknowledged_by)s::text, "
     "%(acknowledged_at)s::timestamptz, %(alarm_id)s::bigint, %(expected)s::text)"
 )
 _JOURNAL_TEMPLATE = (
     "(%(alarm_id)s, %(event)s, %(from_state)s, %(state)s, %(event_at)s, %(arrived_at)s, %(decided_at)s, "
     "%(actor)s, %(note)s, %(severity)s, %(onset_at)s, %(ended_at)s, %(occurrences)s, %(readings)s, "
-    "%(value)s, %(limit)s, %(part)s, %(acknowledged_by)s, %(acknowledged_at)s, %(correction)s, "
-    "%(late_until)s)"
+    "%(value)s, %(limit)s, %(part)s, %(limit_origin)s, %(acknowledged_by)s, %(acknowledged_at)s, "
+    "%(correction)s, %(late_until)s)"
 )
 
 
@@ -83,7 +82,7 @@ def load_alarms(transaction: Transaction, since_us: Mapping[int, int], checks: S
     keys = sorted(since_us)
     since = [to_datetime(since_us[key]) for key in keys]
     wanted = {"meter_keys": keys, "since": since, "checks": list(checks)}
-    return [_alarm(row) for row in transaction.rows(_SQL["alarms_of_meters"], wanted)]
+    return [alarm_of(row) for row in transaction.rows(_SQL["alarms_of_meters"], wanted)]
 
 
 def apply_changes(
@@ -138,40 +137,6 @@ def acknowledge(
     return Acknowledged(alarm_id, after)
 
 
-def _alarm(row: Row) -> Alarm:
-    return Alarm(
-        alarm_id=row["alarm_id"],
-        meter_key=row["meter_key"],
-        check=row["check_code"],
-        severity=Severity(row["severity"]),
-        state=State(row["state"]),
-        onset_us=to_us(row["onset_at"]),
-        first_onset_us=to_us(row["first_onset_at"]),
-        ended_us=_us(row["ended_at"]),
-        occurrences=row["occurrences"],
-        readings=row["readings"],
-        value=_nan_if_null(row["value"]),
-        limit=_nan_if_null(row["limit_value"]),
-        part=row["part"],
-        acknowledged_by=row["acknowledged_by"],
-        acknowledged_us=_us(row["acknowledged_at"]),
-        previous=_previous(row),
-    )
-
-
-def _previous(row: Row) -> Occurrence | None:
-    if row["previous_onset_at"] is None:
-        return None
-    return Occurrence(
-        onset_us=to_us(row["previous_onset_at"]),
-        ended_us=to_us(row["previous_ended_at"]),
-        readings=row["previous_readings"],
-        value=_nan_if_null(row["previous_value"]),
-        limit=_nan_if_null(row["previous_limit"]),
-        part=row["previous_part"],
-    )
-
-
 def _update(transaction: Transaction, folds: Sequence[Fold], decided_at: datetime) -> None:
     rows = [_alarm_row(item, decided_at) for item in folds]
     # In one order everywhere, so that two engines wait for each other instead of deadlocking.
@@ -200,7 +165,7 @@ def _number_of(alarm: Alarm, new_ids: Mapping[tuple[int, str], int]) -> int:
 def _alarm_row(item: Fold, decided_at: datetime) -> dict[str, Any]:
     alarm = item.after
     return {
-        **_image(alarm),
+        **image_of(alarm),
         "alarm_id": alarm.alarm_id,
         "expected": item.expected,
         "meter_key": alarm.meter_key,
@@ -209,55 +174,22 @@ def _alarm_row(item: Fold, decided_at: datetime) -> dict[str, Any]:
     }
 
 
-def _image(alarm: Alarm) -> dict[str, Any]:
-    """Give what a journal row keeps of an alarm, too."""
-    return {
-        "severity": alarm.severity,
-        "state": alarm.state,
-        "onset_at": to_datetime(alarm.onset_us),
-        "ended_at": _time(alarm.ended_us),
-        "occurrences": alarm.occurrences,
-        "readings": alarm.readings,
-        "value": _null_if_nan(alarm.value),
-        "limit": _null_if_nan(alarm.limit),
-        "part": alarm.part,
-        "acknowledged_by": alarm.acknowledged_by,
-        "acknowledged_at": _time(alarm.acknowledged_us),
-    }
-
-
 def _write_journal(transaction: Transaction, applied: Sequence[AppliedFold], decided_at: datetime) -> None:
     rows = [
         {
-            **_image(change.after),
+            **image_of(change.after),
             "alarm_id": item.alarm_id,
             "event": change.event,
             "from_state": change.before,
             "event_at": to_datetime(change.event_us),
-            "arrived_at": _time(change.arrived_us),
+            "arrived_at": moment(change.arrived_us),
             "decided_at": decided_at,
             "actor": ENGINE,
             "note": change.note,
             "correction": change.correction,
-            "late_until": _time(change.late_until_us),
+            "late_until": moment(change.late_until_us),
         }
         for item in applied
         for change in item.fold.changes
     ]
     transaction.execute_many(_SQL["journal_insert"], rows, _JOURNAL_TEMPLATE)
-
-
-def _time(time_us: int | None) -> datetime | None:
-    return None if time_us is None else to_datetime(time_us)
-
-
-def _us(when: datetime | None) -> int | None:
-    return None if when is None else to_us(when)
-
-
-def _nan_if_null(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
-def _null_if_nan(value: float) -> float | None:
-    return None if math.isnan(value) else value

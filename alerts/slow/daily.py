@@ -135,7 +135,7 @@ class DailyPass:
                 return SlowStep()
             self._failpoint("claimed")
             work = self._at_once(_plan(transaction, due))
-            episodes, kept = self._judge(transaction, work)
+            episodes, kept = self._judge(transaction, work, now)
             self._failpoint("judged")
             columns = {"meter_keys": work.due.meter_keys, "settled": work.settled}
             transaction.execute(_SQL["slow_settle"], columns)
@@ -153,8 +153,8 @@ class DailyPass:
         part = np.arange(min(fit, len(days)))
         return _Work(work.due.take(part), work.from_day[part], work.through[part], work.open[part])
 
-    def _judge(self, transaction: Transaction, work: _Work) -> tuple[Episodes, list[Kept]]:
-        meters = self._cache.table(transaction, work.due.meter_keys)
+    def _judge(self, transaction: Transaction, work: _Work, now: datetime) -> tuple[Episodes, list[Kept]]:
+        meters = self._cache.table(transaction, work.due.meter_keys, now)
         rollups = _read(transaction, work)
         found: list[Episodes] = []
         kept: list[Kept] = []

@@ -6,7 +6,7 @@ import numpy as np
 
 from analytics.block import Floats
 from analytics.usage.grid import Grid
-from analytics.usage.verdict import DayFlags, Judged, flags, judge_days, loosest
+from analytics.usage.verdict import DayFlags, Judged, flags, judge_days
 from analytics.usage.windows import count, deviation, first_day_of, median, past
 
 CODE = "night_flow"
@@ -72,7 +72,7 @@ def check_night_flow(grid: Grid, judged: range) -> DayFlags:
         above = recent > (usual + excess)[:, None]
         return Judged(flag, now, usual + excess, first_day_of(above, day, _RECENT_DAYS - 1))
 
-    return judge_days(CODE, judge, grid.calendar, judged, loosest(meters, "night_flow_deviations"))
+    return judge_days(CODE, judge, grid.calendar, judged, meters.origin_of("night_flow_deviations"))
 
 
 def night_flow_m3h(grid: Grid) -> Floats:

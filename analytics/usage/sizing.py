@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from analytics.block import Floats
 from analytics.usage.grid import Grid
-from analytics.usage.verdict import DayFlags, Judged, flags, judge_days, loosest
+from analytics.usage.verdict import DayFlags, Judged, flags, judge_days
 from analytics.usage.windows import past
 
 OVERSIZED, UNDERSIZED = "meter_oversized", "meter_undersized"
@@ -103,7 +103,7 @@ def _oversized(grid: Grid, exposure: Exposure, judged: range) -> DayFlags:
         flag = flags(missing=nothing, unknown=unknown, suspect=small, fail=nothing)
         return Judged(flag, peak / meters.qmax_m3h, share)
 
-    origin = loosest(meters, "oversized_share_of_qmax", "qmax_m3h")
+    origin = meters.origin_of("oversized_share_of_qmax")
     return judge_days(OVERSIZED, judge, grid.calendar, judged, origin, worse=np.fmin)
 
 
@@ -124,7 +124,7 @@ def _undersized(grid: Grid, exposure: Exposure, judged: range) -> DayFlags:
         )
         return Judged(flag, share, limit)
 
-    origin = loosest(meters, "undersized_volume_share", "qmax_m3h")
+    origin = meters.origin_of("undersized_volume_share")
     return judge_days(UNDERSIZED, judge, grid.calendar, judged, origin)
 
 

@@ -15,7 +15,6 @@ from alerts.meter_cache import MeterCache
 from alerts.slow import daily
 from alerts.slow.daily import STEPS, DailyPass
 from alerts.slow.states import KEPT_DAYS, KEPT_WEEKS, load_carried
-from fleet.policies import DEFAULT_POLICIES
 from fleet.readings import ReadingBatch
 from fleet.times import to_us
 from storage.database import Transaction
@@ -184,7 +183,7 @@ def test_whatever_comes_when_the_alarms_are_those_of_one_pass(seed, story, make_
     delay = rng.choice([0, 0, 0, 0, 1, 5, 30, 100, 400], len(readings)) * 3_600_000_000
     readings.received_us[:] = readings.device_time_us + delay
     engine = Engine(story.database)
-    small = DailyPass(story.database, MeterCache(DEFAULT_POLICIES), meters_per_step=2)
+    small = DailyPass(story.database, MeterCache(), meters_per_step=2)
     now, end = START, START + 26 * DAY + MORNING
     while now < end:
         then, now = now, min(now + timedelta(hours=int(rng.choice([5, 24, 24, 60]))), end)
@@ -238,7 +237,7 @@ def test_a_crash_at_any_step_repeats_work_and_doubles_nothing(step, story, kitch
         pass
     before = _all(story)
     with pytest.raises(PowerCutError):
-        DailyPass(story.database, MeterCache(DEFAULT_POLICIES), failpoint=fail).run_once(morning)
+        DailyPass(story.database, MeterCache(), failpoint=fail).run_once(morning)
     assert _all(story) == before
     assert settle(engine, morning) == [1]
     [alarm] = story.alarms(LEAK)
@@ -267,9 +266,9 @@ def test_two_engines_share_the_meters(story, make_meter):
 
     def second_one(at):
         if at == "claimed":
-            others.append(DailyPass(story.database, MeterCache(DEFAULT_POLICIES)).run_once(now).meters)
+            others.append(DailyPass(story.database, MeterCache()).run_once(now).meters)
 
-    first = DailyPass(story.database, MeterCache(DEFAULT_POLICIES), meters_per_step=4, failpoint=second_one)
+    first = DailyPass(story.database, MeterCache(), meters_per_step=4, failpoint=second_one)
     assert first.run_once(now).meters == 4
     assert others == [6]
     assert settle(engine, now) == []
@@ -305,7 +304,7 @@ def test_an_upkeep_that_meets_a_pass_is_not_lost(step, story, kitchen):
             # It waits for the meter's row until this pass is through.
             _wait_for_a_lock(story)
 
-    DailyPass(story.database, MeterCache(DEFAULT_POLICIES), failpoint=late_hours).run_once(morning)
+    DailyPass(story.database, MeterCache(), failpoint=late_hours).run_once(morning)
     threads[0].join(30)
     assert len(conflicts) == 1
     settle(engine, morning)
@@ -337,7 +336,7 @@ def test_a_day_of_a_hundred_meters_costs_few_statements(story, make_meter, monke
             return real(self, sql, *rest)
 
         monkeypatch.setattr(Transaction, verb, counted)
-    daily_pass = DailyPass(story.database, MeterCache(DEFAULT_POLICIES), meters_per_step=100)
+    daily_pass = DailyPass(story.database, MeterCache(), meters_per_step=100, meter_days_per_step=20_000)
     assert daily_pass.run_once(after).meters == 100
     assert len(statements) < 25
     assert len(story.alarms(LEAK)) == 100
