@@ -66,7 +66,8 @@ class Scope:
         from_us = self.refutes_from((alarm.meter_key, alarm.check))
         if from_us is None:
             return False
-        reaches = self.whole and alarm.until_us > from_us
+        # One of no length was cleared because nothing showed it.
+        reaches = self.whole and (alarm.until_us > from_us or alarm.until_us == alarm.onset_us)
         return alarm.onset_us >= from_us or reaches or self.refutes(alarm)
 
     def was_known(self, meter_key: int, event_us: int) -> bool:

@@ -16,6 +16,7 @@ from analytics.usage.calendar import Calendar
 from analytics.usage.episodes import open_slow
 from analytics.usage.evaluate import LOOKBACK_DAYS, check_days, evaluate_days
 from analytics.usage.grid import Grid
+from analytics.usage.verdict import DayFlags
 from fleet.meter_table import MeterTable
 
 #: Before all days.
@@ -50,6 +51,7 @@ def judge_days_between(
     says nothing, and costs nothing.
     """
     ended: list[Episodes] = []
+    found: list[DayFlags] = []
     after: list[tuple[int, NDArray[np.void]]] = [(_EVER, carried)]
     for begin, end in _stretches(rollups, zone, span):
         calendar = Calendar.of(zone, begin - LOOKBACK_DAYS, end + 1)
@@ -63,7 +65,7 @@ def judge_days_between(
             ended.append(done.episodes.take(done.episodes.ended_us != ONGOING_US))
             after.append((last, done.open))
             at = last + 1
-    going_on = open_slow(meters.meter_key, after[-1][1])
+    going_on = open_slow(meters.meter_key, after[-1][1], {part.name: part.origin for part in found})
     states = {day: next(state for at, state in reversed(after) if at <= day) for day in span.wanted}
     return JudgedDays(in_order(Episodes.concatenate([*ended, going_on])), states)
 

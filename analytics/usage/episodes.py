@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from analytics.usage.calendar import Times
 from analytics.usage.verdict import DayFlags
 from fleet.checks import BY_CODE
 from fleet.flags import Flag
+from fleet.policies import Origin
 from fleet.readings import ABSENT
 
 #: Version of `SLOW_OPEN_DTYPE`; stored episodes of another version are worthless.
@@ -62,8 +64,13 @@ _PARTS = {
 }
 
 
-def open_slow(meter_key: NDArray[np.int32], carried: NDArray[np.void]) -> Episodes:
-    """List the episodes that m meters have open; where their limits come from is not carried."""
+def open_slow(
+    meter_key: NDArray[np.int32], carried: NDArray[np.void], origins: Mapping[str, NDArray[np.uint8]]
+) -> Episodes:
+    """List the episodes that m meters have open.
+
+    Where their limits come from is not carried: `origins` says it, name -> shape (m,), if anybody knows.
+    """
     found = []
     for name in SLOW_TRACKED:
         rows = np.flatnonzero(carried[name]["started_us"] != ABSENT)
@@ -79,6 +86,7 @@ def open_slow(meter_key: NDArray[np.int32], carried: NDArray[np.void]) -> Episod
             readings=open_["readings"],
             value=open_["value"],
             limit=carried[f"{name}_limit"][rows],
+            origin=origins[name][rows] if name in origins else Origin.NONE,
         )
         found.append(episodes)
     return in_order(Episodes.concatenate(found))

@@ -73,6 +73,7 @@ def test_a_leak_becomes_an_alarm_with_a_visit_and_clears(story, kitchen):
     [alarm] = story.alarms(LEAK)
     assert (alarm["onset_at"], alarm["ended_at"]) == (START + 12 * DAY, START + 17 * DAY)
     assert (alarm["severity"], alarm["readings"], alarm["value"]) == ("major", 3, 0.5)
+    assert alarm["limit_origin"] == "default"
     [task] = story.ask("SELECT * FROM task WHERE alarm_id = %(id)s", id=alarm["alarm_id"])
     assert (task["kind"], task["state"]) == ("alarm_visit", "planned")
     journal = story.ask("SELECT * FROM alarm_journal WHERE event <> 'update' ORDER BY journal_id")
