@@ -32,8 +32,10 @@ CROSS JOIN LATERAL (
 ) AS reach
 WHERE (known.slow_settled IS NULL OR known.slow_again IS NOT NULL
         OR known.slow_settled < date 'epoch' + %(newest)s - 1)
-    AND (known.slow_settled IS NULL OR known.slow_settled < date 'epoch' + reach.through - 1
-        OR (known.slow_again IS NOT NULL AND known.slow_settled < date 'epoch' + reach.through))
+    AND (known.slow_settled < date 'epoch' + reach.through - 1
+        OR (known.slow_again IS NOT NULL AND known.slow_settled < date 'epoch' + reach.through)
+        OR (known.slow_settled IS NULL
+            AND coalesce(known.slow_again, '-infinity') < date 'epoch' + reach.through))
     AND NOT EXISTS (
         SELECT FROM unfinished WHERE unfinished.meter_key = known.meter_key AND unfinished.since < today.midnight
     )
@@ -49,8 +51,10 @@ JOIN unnest(%(timezones)s::text[], %(yesterdays)s::integer[]) AS zone (timezone,
     ON zone.timezone = company.timezone
 WHERE (known.slow_settled IS NULL OR known.slow_again IS NOT NULL
         OR known.slow_settled < date 'epoch' + %(newest)s - 1)
-    AND (known.slow_settled IS NULL OR known.slow_again IS NOT NULL
-        OR known.slow_settled < date 'epoch' + zone.yesterday - 1)
+    AND (known.slow_settled < date 'epoch' + zone.yesterday - 1
+        OR (known.slow_settled IS NOT NULL AND known.slow_again IS NOT NULL)
+        OR (known.slow_settled IS NULL
+            AND coalesce(known.slow_again, '-infinity') < date 'epoch' + zone.yesterday))
 
 -- slow_states_copy_out --
 -- Reads each meter's newest state of before a day; one that this program cannot read is none.

@@ -5,7 +5,8 @@
 ALTER TABLE rollup_meter
     -- Last local day that is judged for good; the day after it is judged, too, but not yet closed.
     ADD COLUMN IF NOT EXISTS slow_settled date,
-    -- First local day to be judged again, because an hour that it depends on changed; NULL for none.
+    -- First local day to be judged again, because an hour that it depends on changed; NULL for none. At a
+    -- meter that was not judged yet, the day before the first hour that was rolled up.
     ADD COLUMN IF NOT EXISTS slow_again date;
 CREATE INDEX IF NOT EXISTS rollup_meter_slow_settled ON rollup_meter (slow_settled);
 CREATE INDEX IF NOT EXISTS rollup_meter_slow_again ON rollup_meter (meter_key) WHERE slow_again IS NOT NULL;
