@@ -47,7 +47,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], list[float], dict[str, li
         AROUND_THE_CLOCK * 35 + [3 * hour for hour in AROUND_THE_CLOCK] * 7,
         {},
     ),
-    "meter_oversized": ({"oversized_share_of_qmax": 0.12}, {}, KITCHEN * 16, {}),
+    "meter_oversized": ({"oversized_share_of_qmax": 0.12}, {}, KITCHEN * 22, {}),
     "meter_undersized": ({"undersized_volume_share": 0.09}, {}, USUAL * 11 + TOO_MUCH * 6, {}),
     "balance_mismatch": (
         {"balance_mismatch_share": 0.03},
