@@ -18,8 +18,10 @@ def prepaid(city):
     city.meter("M1", prepaid=True, balance_unit="CNY")
     city.meter("M2", company="south", prepaid=True, balance_unit="CNY")
     ages = [H * age for age in range(48, -1, -1)]
-    city.readings("M1", ages, balance=[400.0] * 10 + [250.0] * 10 + [150.0] * 29, flow_m3h=[20.0] * 49)
-    city.readings("M2", ages, balance=[400.0] * 30 + [250.0] * 19, flow_m3h=[20.0] * 49)
+    # Snapshots that never change would be stuck.
+    flow = [20.0 + age % 2 for age in range(49)]
+    city.readings("M1", ages, balance=[400.0] * 10 + [250.0] * 10 + [150.0] * 29, flow_m3h=flow)
+    city.readings("M2", ages, balance=[400.0] * 30 + [250.0] * 19, flow_m3h=flow)
     return city
 
 
