@@ -18,6 +18,7 @@ from alerts.checkpoints import Kept, newest_before, save_kept
 from alerts.engine import Engine
 from alerts.ladder import RUNGS_H
 from alerts.meter_cache import MeterCache
+from alerts.packed import pack
 from analytics.pipeline import evaluate, initial_state
 from fleet.checks import Severity
 from fleet.policies import DEFAULT_POLICIES, Policies
@@ -161,7 +162,8 @@ def test_few_checkpoints_are_kept_and_those_after_a_late_reading_are_written_ane
 def _assert_checkpoints_are_states_of_the_history(story, key, kept):
     with story.database.transaction() as transaction:
         for through, state in kept.items():
-            assert _state_at(transaction, key, through)[2].tobytes() == state
+            [(_, packed)] = pack(_state_at(transaction, key, through)[2])
+            assert packed.tobytes() == state
 
 
 def _state_at(transaction, key, through):
