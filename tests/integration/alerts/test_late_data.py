@@ -114,7 +114,10 @@ def _register_two(story):
 def test_late_readings_end_in_what_one_pass_in_order_says(history, lateness, batches, story, now):
     late, whole = _register_two(story)
     readings = _readings(history, to_us(now - 60 * 24 * HOUR))
-    engines = [Engine(story.database, policies=POLICIES, rows_per_cycle=rows) for rows in (2, 5)]
+    engines = [
+        Engine(story.database, policies=POLICIES, rows_per_cycle=rows, readings_per_cycle=readings)
+        for rows, readings in ((2, 0), (5, 200))
+    ]
     _feed(story, engines, late, readings, lateness, batches, now)
     story.arrive_batch(replace(readings, meter_key=np.full(len(readings), whole, np.int32)), now)
     _drain(Engine(story.database, policies=POLICIES), now + 24 * HOUR)
