@@ -15,9 +15,11 @@ from alerts.decisions import Decided
 from fleet.readings import ABSENT, ReadingBatch
 from storage.database import Transaction
 from storage.named_sql import load_queries
-from storage.readings import READING_COLUMN_LIST, decode_readings
+from storage.readings import FILLED_READING_COLUMN_LIST, decode_readings
 
-_SQL = {name: sql.replace("{columns}", READING_COLUMN_LIST) for name, sql in load_queries("alerts").items()}
+_SQL = {
+    name: sql.replace("{columns}", FILLED_READING_COLUMN_LIST) for name, sql in load_queries("alerts").items()
+}
 
 Rows = NDArray[np.intp]
 
