@@ -35,7 +35,6 @@ from alerts.rollups.work import leave_rollup_work
 from alerts.work import Claim, EngineCycle, Plan, claim, finish, plan_cycle
 from analytics.usage.evaluate import SLOW_CHECKS
 from fleet.checks import BY_CODE
-from fleet.policies import DEFAULT_POLICIES, Policies
 from fleet.readings import ReadingBatch
 from storage.database import Database, Transaction
 from storage.named_sql import load_queries
@@ -68,7 +67,6 @@ class Engine:
         self,
         database: Database,
         *,
-        policies: Policies = DEFAULT_POLICIES,
         rows_per_cycle: int = 32,
         readings_per_cycle: int = 200_000,
         readings_per_block: int = 500_000,
@@ -81,8 +79,6 @@ class Engine:
         ----------
         database
             A migrated database.
-        policies
-            Limits that the registry does not state.
         rows_per_cycle
             How much work one transaction takes at most; a row is what ingest committed at once.
         readings_per_cycle
@@ -97,8 +93,8 @@ class Engine:
         self._readings_per_block = readings_per_block
         self._meters_per_clock_block = meters_per_clock_block
         self._failpoint = failpoint
-        self._cache = MeterCache(policies)
-        self._upkeep = Upkeep(database, policies=policies)
+        self._cache = MeterCache()
+        self._upkeep = Upkeep(database)
 
     def run_once(self, now: datetime) -> EngineCycle:
         """Do the oldest work there is, in one transaction.
@@ -141,7 +137,7 @@ class Engine:
             row = transaction.row(_SQL["clock_lock"])
             if row is None or not row["taken"]:
                 return Decided()
-            meters = self._cache.table(transaction, block.meter_keys)
+            meters = self._cache.table(transaction, block.meter_keys, now)
             episodes = due_now(transaction, meters, block.timezone, now)
             scope = Scope(frozenset(meters.meter_key.tolist()), DUE_CHECKS)
             told = Told(episodes, Arrivals.unknown(len(episodes)))
@@ -178,7 +174,7 @@ class Engine:
             return self._cycle(transaction, claimed, now)
 
     def _cycle(self, transaction: Transaction, claimed: Claim, now: datetime) -> EngineCycle:
-        meters = self._cache.table(transaction, claimed.meter_keys)
+        meters = self._cache.table(transaction, claimed.meter_keys, now)
         carried = load_states(transaction, meters.meter_key)
         todo = plan_cycle(transaction, claimed, meters.meter_key, carried)
 

@@ -1,12 +1,14 @@
-"""The registry as a table of limits, kept between runs and renewed where a row changed."""
+"""The registry as a table of limits, kept between runs and renewed where a row or a policy changed."""
 
 from __future__ import annotations
+
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
+from alerts.policies import CurrentPolicies
 from fleet.meter_table import MeterTable
-from fleet.policies import Policies
 from storage.database import Transaction
 from storage.named_sql import load_queries
 from storage.registry import load_meters
@@ -15,16 +17,24 @@ _SQL = load_queries("alerts")
 
 
 class MeterCache:
-    """Limits of the meters asked for so far, each as of the registry's last change of it."""
+    """Limits of the meters asked for so far, as of the last change of the registry and the policies."""
 
-    def __init__(self, policies: Policies) -> None:
-        self._policies = policies
-        self._table = MeterTable.build([], [], policies)
+    def __init__(self) -> None:
+        self._current = CurrentPolicies()
+        self._table = MeterTable.build([], [])
         self._updated_us = np.empty(0, dtype=np.int64)
 
-    def table(self, transaction: Transaction, meter_keys: NDArray[np.int32]) -> MeterTable:
-        """Give the limits of some meters, sorted by number; one not in the registry is left out."""
-        row = transaction.row(_SQL["meter_versions"], {"meter_keys": meter_keys}) or {}
+    def table(
+        self, transaction: Transaction, meter_keys: NDArray[np.int32], now: datetime | None = None
+    ) -> MeterTable:
+        """Give the limits of some meters as of now, sorted by number; one not in the registry is left out.
+
+        Without `now` it is the database's own.
+        """
+        row = transaction.row(_SQL["meter_versions"], {"meter_keys": meter_keys, "now": now}) or {}
+        if self._current.renew(transaction, row.get("policy_ids") or [], now):
+            self._table = MeterTable.build([], [])
+            self._updated_us = np.empty(0, dtype=np.int64)
         keys = np.array(row.get("meter_keys") or [], dtype=np.int32)
         updated_us = np.array(row.get("updated_us") or [], dtype=np.int64)
         outdated = ~self._holds(keys, updated_us)
@@ -45,7 +55,9 @@ class MeterCache:
         self, transaction: Transaction, keys: NDArray[np.int32], updated_us: NDArray[np.int64]
     ) -> None:
         loaded = load_meters(transaction, keys.tolist())
-        new = MeterTable.build([m.meter for m in loaded], [m.meter_key for m in loaded], self._policies)
+        new = MeterTable.build(
+            [m.meter for m in loaded], [m.meter_key for m in loaded], self._current.policies
+        )
         kept = ~np.isin(self._table.meter_key, keys)
         order = np.argsort(np.concatenate([self._table.meter_key[kept], new.meter_key]), kind="stable")
         self._table = self._table.take(kept).joined(new)

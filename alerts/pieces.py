@@ -101,7 +101,7 @@ def evaluate_again(
 
 
 def open_episodes(meter_key: NDArray[np.int32], state: NDArray[np.void]) -> Episodes:
-    """List the episodes that states have open; a state does not hold their limits."""
+    """List the episodes that states have open; a state holds neither their limits nor whose those are."""
     found = []
     for name, (_, code, part) in TRACKED.items():
         rows = np.flatnonzero(state[name]["started_us"] != ABSENT)
@@ -165,14 +165,15 @@ def _last_words(told: Told, meter_key: NDArray[np.int32], state: NDArray[np.void
             # It began in an earlier piece; the arrays are this function's own.
             ended.arrivals.began_us[at] = going_on.arrivals.began_us[first[key]]
     open_ = open_episodes(meter_key, state)
-    figures, when = open_.limit.copy(), Arrivals.unknown(len(open_))
+    limit, origin, when = open_.limit.copy(), open_.origin.copy(), Arrivals.unknown(len(open_))
     for at, key in enumerate(_keys(open_)):
         if key in last:
-            figures[at] = going_on.episodes.limit[last[key]]
+            limit[at] = going_on.episodes.limit[last[key]]
+            origin[at] = going_on.episodes.origin[last[key]]
             when.newest_us[at] = going_on.arrivals.newest_us[last[key]]
             when.began_us[at] = going_on.arrivals.began_us[first[key]]
             when.failed_us[at] = going_on.arrivals.failed_us[last[key]]
-    return Told.concatenate([ended, Told(replace(open_, limit=figures), when)])
+    return Told.concatenate([ended, Told(replace(open_, limit=limit, origin=origin), when)])
 
 
 def _keys(episodes: Episodes) -> list[_Which]:

@@ -34,9 +34,14 @@ DELETE FROM dirty_work WHERE dirty_work_id = ANY(%(claimed)s)
 SELECT count(*) AS waiting, min(created_at) AS oldest_at FROM dirty_work
 
 -- meter_versions --
--- Tells of some meters when each was changed last.
+-- Tells of some meters when each was changed last, and which versions of the policies are valid.
 SELECT array_agg(meter_key ORDER BY meter_key) AS meter_keys,
-    array_agg((extract(epoch FROM updated_at) * 1000000)::bigint ORDER BY meter_key) AS updated_us
+    array_agg((extract(epoch FROM updated_at) * 1000000)::bigint ORDER BY meter_key) AS updated_us,
+    (SELECT array_agg(policy_id) FROM (
+        SELECT DISTINCT ON (company) policy_id FROM policy
+        WHERE valid_from <= coalesce(%(now)s::timestamptz, transaction_timestamp())
+        ORDER BY company, valid_from DESC, policy_id DESC
+    ) AS valid) AS policy_ids
 FROM meter WHERE meter_key = ANY(%(meter_keys)s)
 
 -- meters_by_timezone --

@@ -172,7 +172,7 @@ class Block:
         tracker: Tracker,
         limit: Floats | float,
         *,
-        limit_name: str | None = None,
+        limit_name: str | tuple[str, ...] | None = None,
         name: str | None = None,
         applies: Mask | None = None,
     ) -> None:
@@ -187,7 +187,8 @@ class Block:
         limit
             What the values are held against: shape (m,), or the same for all.
         limit_name
-            The limit that a company or a meter could have set, for `MeterTable.origin_of`.
+            The limit that a company or a meter could have set, for `MeterTable.origin_of`; several
+            where the limit is made of them.
         name
             Field of the state; None for the check's code.
         applies
@@ -229,12 +230,21 @@ class Block:
         time_us, seq = state[f"{name}_us"][rows], state[f"{name}_seq"][rows]
         verdict.revised.append(Revisions(key, time_us, seq, number, flag))
 
-    def _stamped(self, episodes: Episodes, limit_name: str | None) -> Episodes:
+    def _stamped(self, episodes: Episodes, limit_name: str | tuple[str, ...] | None) -> Episodes:
         """Note where the limit of each episode comes from."""
         if limit_name is None or len(episodes) == 0:
             return episodes
-        origin = self.meters.origin_of(limit_name)[self.meters.rows_of(episodes.meter_key)]
+        names = (limit_name,) if isinstance(limit_name, str) else limit_name
+        origin = self.meters.origin_of(*names)[self.meters.rows_of(episodes.meter_key)]
         return replace(episodes, origin=origin)
+
+
+def silent_limit_origin(meters: MeterTable) -> NDArray[np.uint8]:
+    """Tell where each meter's silence limit comes from, shape (m,): of the two that make it, the longer."""
+    by_interval = meters.limit(lambda p: p.silent_after_intervals) * meters.interval_s
+    floored = by_interval < meters.limit(lambda p: p.silent_after_at_least_s)
+    of_interval = meters.origin_of("silent_after_intervals", "interval_s")
+    return np.where(floored, meters.origin_of("silent_after_at_least_s"), of_interval)
 
 
 def silent_limit_us(meters: MeterTable) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ from analytics.register.reversal import Registers
 from analytics.segments import Mask, Positions
 from fleet.checks import BY_CODE
 from fleet.flags import Flag
-from fleet.meter_table import Limit, MeterTable, each
+from fleet.meter_table import Limit, MeterTable, each, nearest
 from fleet.policies import Origin
 from fleet.readings import ABSENT
 from fleet.wire import status_bits
@@ -138,11 +138,12 @@ def oil_service(
     names = ("oil_interval_m3", "oil_interval_days")
     origin = np.where(by_volume, *(meters.origin_of(name) for name in names))
     origin[np.isnan(used)] = Origin.NONE
+    soon_origin = nearest(origin, meters.origin_of("oil_due_soon_ratio"))
     over = over_us != _NEVER_US
     soon = (soon_us != _NEVER_US) & ~over
     return Episodes.concatenate(
         [
-            _episodes(meters, "oil_due_soon", Flag.SUSPECT, soon, soon_us, used, soon_ratio, origin),
+            _episodes(meters, "oil_due_soon", Flag.SUSPECT, soon, soon_us, used, soon_ratio, soon_origin),
             _episodes(meters, "oil_overdue", Flag.FAIL, over, over_us, used, 1.0, origin),
         ]
     )

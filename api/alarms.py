@@ -52,6 +52,9 @@ class AlarmOut(BaseModel):
     readings: int = Field(description="How many readings were flagged")
     value: float | None = Field(description="The worst value, in `unit`")
     limit: float | None = Field(description="What it is held against, in `unit`")
+    limit_from: str | None = Field(
+        description="Whose limit that is: meter, model, company or default; null where nobody could set one"
+    )
     unit: str | None = Field(description="UCUM code, or CNY")
     part: int = Field(description="Which battery, 1 or 2; 0 where the question does not arise")
     acknowledged_by: str | None
@@ -73,6 +76,7 @@ class JournalOut(BaseModel):
     correction: bool = Field(description="Whether it changes what was known of a time evaluated before")
     actor: str
     note: str | None
+    limit_from: str | None = Field(description="Whose limit it was then")
 
 
 class AlarmDetail(AlarmOut):
@@ -223,9 +227,9 @@ def with_unit(row: Row) -> Row:
     return {**row, "unit": row["balance_unit"] if unit == "balance" else unit}
 
 
-def etag(alarm: AlarmDetail) -> str:
+def etag(shown: BaseModel) -> str:
     """Name a representation: a strong ETag over everything that is sent."""
-    return f'"{hashlib.sha256(alarm.model_dump_json().encode()).hexdigest()[:32]}"'
+    return f'"{hashlib.sha256(shown.model_dump_json().encode()).hexdigest()[:32]}"'
 
 
 def matches(header: str | None, tag: str) -> bool:

@@ -8,7 +8,18 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from api import alarms, health, meters, metrics, obligations, readings, rollups, tasks
+from api import (
+    alarms,
+    backtests,
+    health,
+    meters,
+    metrics,
+    obligations,
+    policies,
+    readings,
+    rollups,
+    tasks,
+)
 from api.console.routes import install_console
 from api.guard import Guard
 from api.problems import Problem, install_handlers
@@ -31,7 +42,8 @@ def create_app(database: Database, *, token: str | None, now: Callable[[], datet
     # No /docs: FastAPI's page loads its scripts from a CDN.
     app = FastAPI(title="Meterwarden", version=_VERSION, docs_url=None, redoc_url=None)
     app.state.service = Service(database=database, now=now, token=token)
-    for noun in (health, metrics, meters, readings, rollups, alarms, tasks, obligations):
+    nouns = (health, metrics, meters, readings, rollups, alarms, tasks, obligations, policies, backtests)
+    for noun in nouns:
         app.include_router(noun.router)
     install_console(app)
     install_handlers(app)

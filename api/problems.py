@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from fleet.policy_file import PolicyError
 from storage.exceptions import DatabaseUnavailableError, NotMigratedError
 
 _FOR_MACHINES = ("/api/", "/healthz", "/readyz", "/metrics", "/openapi.json")
@@ -112,6 +113,14 @@ def invalid_query(name: str, detail: str) -> ProblemError:
     """Say which one value of the query cannot be taken."""
     errors = [{"in": "query", "name": name, "detail": detail}]
     return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name}: {detail}", errors=errors)
+
+
+def invalid_policy(errors: Iterable[PolicyError]) -> ProblemError:
+    """Say everything that is wrong with a policy document."""
+    found = list(errors)
+    listed = [{"in": "body", "name": "policy", "where": one.where, "detail": one.said} for one in found]
+    detail = "; ".join(map(str, found))
+    return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=listed)
 
 
 def _invalid(error: RequestValidationError) -> ProblemError:

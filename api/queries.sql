@@ -102,6 +102,7 @@ ORDER BY first_at
 -- Lists alarms of the given states by id after a cursor.
 SELECT a.alarm_id, a.company, m.meter_id, m.customer, a.check_code AS check, a.severity, a.state,
     a.onset_at, a.ended_at, a.raised_at, a.occurrences, a.readings, a.value, a.limit_value AS limit, a.part,
+    a.limit_origin AS limit_from,
     a.acknowledged_by, a.acknowledged_at, a.closed_at, m.balance_unit
 FROM alarm a JOIN meter m USING (meter_key)
 WHERE a.alarm_id > %(after)s AND a.state = ANY(%(states)s)
@@ -115,6 +116,7 @@ ORDER BY a.alarm_id LIMIT %(limit)s
 -- Finds an alarm by its number.
 SELECT a.alarm_id, a.company, m.meter_id, m.customer, a.check_code AS check, a.severity, a.state,
     a.onset_at, a.ended_at, a.raised_at, a.occurrences, a.readings, a.value, a.limit_value AS limit, a.part,
+    a.limit_origin AS limit_from,
     a.acknowledged_by, a.acknowledged_at, a.closed_at, m.balance_unit
 FROM alarm a JOIN meter m USING (meter_key)
 WHERE a.alarm_id = %(alarm_id)s
@@ -126,7 +128,8 @@ WHERE a.alarm_id = %(alarm_id)s
 -- a late batch showed has a row of its own.
 SELECT a.alarm_id, a.company, m.meter_id, m.customer, a.check_code AS check, j.severity, j.to_state AS state,
     j.onset_at, j.ended_at, a.raised_at, j.occurrences, j.readings, j.value, j.limit_value AS limit, j.part,
-    j.acknowledged_by, j.acknowledged_at, CASE WHEN j.to_state = 'closed' THEN j.decided_at END AS closed_at,
+    j.limit_origin AS limit_from, j.acknowledged_by, j.acknowledged_at,
+    CASE WHEN j.to_state = 'closed' THEN j.decided_at END AS closed_at,
     m.balance_unit
 FROM alarm a
 JOIN meter m USING (meter_key)
@@ -167,7 +170,7 @@ SELECT alarm_id FROM alarm WHERE alarm_id = %(alarm_id)s FOR UPDATE
 -- alarm_journal --
 -- Lists what had happened to alarms by a moment, newest first, but for changes of mere figures.
 SELECT j.journal_id, j.alarm_id, a.check_code AS check, j.event, j.from_state, j.to_state, j.event_at,
-    j.arrived_at, j.decided_at, j.correction, j.actor, j.note
+    j.arrived_at, j.decided_at, j.correction, j.actor, j.note, j.limit_origin AS limit_from
 FROM alarm_journal j JOIN alarm a USING (alarm_id)
 WHERE j.alarm_id = ANY(%(alarm_ids)s) AND (j.event <> 'update' OR j.note IS NOT NULL)
     AND (%(known_at)s::timestamptz IS NULL OR j.decided_at <= %(known_at)s)
@@ -218,3 +221,28 @@ SELECT * FROM (
 ) AS known
 WHERE %(status)s::text IS NULL OR status = %(status)s
 ORDER BY obligation_id LIMIT %(limit)s
+
+-- company_one --
+-- Finds a company by its code.
+SELECT code FROM company WHERE code = %(company)s
+
+-- backtest_meters --
+-- Lists the meters that a back-test looks at, by number: of a company, of a list of ids, or all.
+SELECT m.meter_key, m.meter_id, m.balance_unit, c.timezone
+FROM meter m JOIN company c ON c.code = m.company
+WHERE (%(company)s::text IS NULL OR m.company = %(company)s)
+    AND (%(meter_ids)s::text[] IS NULL OR m.meter_id = ANY(%(meter_ids)s))
+ORDER BY m.meter_key LIMIT %(limit)s
+
+-- alarms_begun --
+-- Counts the alarms of some meters whose present or last occurrence began in [from, to), by check.
+SELECT check_code AS check, count(*) AS alarms
+FROM alarm WHERE meter_key = ANY(%(meter_keys)s) AND onset_at >= %(from)s AND onset_at < %(to)s
+GROUP BY check_code
+
+-- alarms_standing --
+-- Lists the alarms of some meters that stood at some time in [from, to).
+SELECT alarm_id, meter_key, check_code AS check, onset_at, ended_at
+FROM alarm WHERE meter_key = ANY(%(meter_keys)s) AND onset_at < %(to)s
+    AND (ended_at IS NULL OR ended_at > %(from)s)
+ORDER BY alarm_id

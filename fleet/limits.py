@@ -9,12 +9,7 @@ import numpy as np
 
 from fleet.meters import OILED, Meter
 from fleet.policies import Origin, ResolvedPolicy
-from fleet.policy import (
-    BATTERIES,
-    UNKNOWN_BATTERY_CRITICAL_V,
-    UNKNOWN_BATTERY_LIFE_DAYS,
-    UNKNOWN_BATTERY_WARN_V,
-)
+from fleet.policy import UNKNOWN_BATTERY
 from fleet.ratings import default_qmax_m3h, default_qmin_m3h
 
 #: Columns of `meter_table.MeterTable` that hold a limit, NaN where there is none.
@@ -65,13 +60,13 @@ def resolve(meter: Meter, resolved: ResolvedPolicy) -> dict[str, ResolvedLimit]:
         ),
         "installed_day": _own(day_number(meter.installed_on)),
         "low_balance": _own_or(
-            meter.low_balance, policy.low_balance.get(unit, np.nan), "low_balance", resolved
+            meter.low_balance, policy.low_balance.get(unit, np.nan), f"low_balance.{unit}", resolved
         ),
         "price_per_m3": in_gas
         if unit == "m3"
         else _own_or(None, policy.price_per_m3, "price_per_m3", resolved),
-        **_battery(meter, "battery"),
-        **_battery(meter, "battery2"),
+        **_battery(meter, "battery", resolved),
+        **_battery(meter, "battery2", resolved),
         **_oil(meter, resolved),
     }
 
@@ -98,25 +93,30 @@ def _rated_range(meter: Meter) -> dict[str, ResolvedLimit]:
     return {"qmin_m3h": qmin, "qmax_m3h": qmax}
 
 
-def _battery(meter: Meter, name: str) -> dict[str, ResolvedLimit]:
-    """Resolve a battery's limits; one that was never replaced came with the meter.
-
-    One of a type that nobody knows has the limits that every type keeps.
-    """
+def _battery(meter: Meter, name: str, resolved: ResolvedPolicy) -> dict[str, ResolvedLimit]:
+    """Resolve a battery's limits; one that was never replaced came with the meter."""
     kind, life = getattr(meter, f"{name}_type"), getattr(meter, f"{name}_life_days")
     there = kind is not None or life is not None
     replaced_on = getattr(meter, f"{name}_replaced_on") or (meter.installed_on if there else None)
-    limits = BATTERIES.get(kind or "")
-    where = Origin.MODEL if limits else Origin.DEFAULT
-    life_days = limits.life_days if limits else UNKNOWN_BATTERY_LIFE_DAYS
-    due_day = day_number(replaced_on) + (life or life_days)
+    by_type = _battery_limit(kind, "life_days", resolved)
+    life_days = by_type if life is None else ResolvedLimit(life, Origin.METER)
+    due_day = day_number(replaced_on) + life_days.value
     return {
-        f"{name}_warn_v": ResolvedLimit(limits.warn_v if limits else UNKNOWN_BATTERY_WARN_V, where),
-        f"{name}_critical_v": ResolvedLimit(
-            limits.critical_v if limits else UNKNOWN_BATTERY_CRITICAL_V, where
-        ),
-        f"{name}_due_day": ResolvedLimit(due_day, Origin.METER if life else where),
+        f"{name}_warn_v": _battery_limit(kind, "warn_v", resolved),
+        f"{name}_critical_v": _battery_limit(kind, "critical_v", resolved),
+        f"{name}_due_day": ResolvedLimit(due_day, life_days.origin),
     }
+
+
+def _battery_limit(kind: str | None, name: str, resolved: ResolvedPolicy) -> ResolvedLimit:
+    """Look up a limit of a battery type; one of a type that nobody knows has what every type keeps."""
+    types = resolved.policy.battery
+    known = kind in types
+    strictest = UNKNOWN_BATTERY[name](types, key=lambda kind: getattr(types[kind], name))
+    of_kind = kind if known and kind is not None else strictest
+    # A type's own numbers are the model's; the least of all types is nobody's but the default.
+    where = resolved.origin.get(f"battery.{of_kind}.{name}", Origin.MODEL if known else Origin.DEFAULT)
+    return ResolvedLimit(float(getattr(types[of_kind], name)), where)
 
 
 def _oil(meter: Meter, resolved: ResolvedPolicy) -> dict[str, ResolvedLimit]:

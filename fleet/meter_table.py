@@ -121,11 +121,16 @@ class MeterTable:
             return values[0]
         return np.array(values)[self.policy_row]
 
-    def origin_of(self, name: str) -> NDArray[np.uint8]:
+    def origin_of(self, *names: str) -> NDArray[np.uint8]:
         """Tell where each meter's limit of this name comes from, as `Origin`, shape (m,).
 
-        `name` is one of `LIMITS` or a field of `Policy`; a KeyError where it is neither.
+        A limit that is made of several comes from where the nearest of them does. A name is one of
+        `LIMITS` or a field of `Policy`; a KeyError where it is neither.
         """
+        origins = [self._origin_of(name) for name in names]
+        return origins[0] if len(origins) == 1 else nearest(*origins)
+
+    def _origin_of(self, name: str) -> NDArray[np.uint8]:
         if name in LIMITS:
             column: NDArray[np.uint8] = self.origins[:, LIMITS.index(name)]
             return column
@@ -133,6 +138,13 @@ class MeterTable:
             raise KeyError(name)
         by_policy = [resolved.origin.get(name, Origin.DEFAULT) for resolved in self.policies]
         return np.array(by_policy, dtype=np.uint8)[self.policy_row]
+
+
+def nearest(*origins: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Choose, element by element, the origin that is nearest to the meter; NONE only where all are."""
+    # Counted down from the number before NONE, it becomes the farthest of all.
+    nearest_one: NDArray[np.uint8] = np.min([origin - np.uint8(1) for origin in origins], axis=0)
+    return nearest_one + np.uint8(1)
 
 
 def each(limit: Limit, row: NDArray[np.intp]) -> Limit:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from types import MappingProxyType
 from typing import Any
 
 from fleet.policy import DEFAULT_POLICY, Policy
@@ -22,8 +23,41 @@ class Origin(IntEnum):
     COMPANY = 3
     DEFAULT = 4
 
+    @property
+    def word(self) -> str | None:
+        """Say it in a word, for the database and the API; None for NONE."""
+        return None if self is Origin.NONE else self.name.lower()
 
+    @classmethod
+    def of_word(cls, word: str | None) -> Origin:
+        """Find the origin that a word stands for."""
+        return cls.NONE if word is None else cls[word.upper()]
+
+
+#: Field of `Policy` -> value; of `low_balance` and `battery` only what differs, as a mapping again.
 Overrides = Mapping[str, Any]
+
+
+def changed(policy: Policy, overrides: Overrides) -> Policy:
+    """Give a policy with some of its values replaced; what a mapping does not name stays."""
+    values = dict(overrides)
+    if "low_balance" in values:
+        values["low_balance"] = MappingProxyType({**policy.low_balance, **values["low_balance"]})
+    if "gas_composition" in values:
+        values["gas_composition"] = MappingProxyType(dict(values["gas_composition"]))
+    if "battery" in values:
+        of_type = {kind: replace(policy.battery[kind], **said) for kind, said in values["battery"].items()}
+        values["battery"] = MappingProxyType({**policy.battery, **of_type})
+    return replace(policy, **values)
+
+
+def named(overrides: Overrides) -> Iterator[str]:
+    """List what overrides speak of, for example `idle_after_s` or `battery.lithium_3v6.warn_v`."""
+    for name, value in overrides.items():
+        if isinstance(value, Mapping):
+            yield from (f"{name}.{inner}" for inner in named(value))
+        else:
+            yield name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +65,7 @@ class ResolvedPolicy:
     """The policy of some meters, and where each of its values comes from."""
 
     policy: Policy
-    #: Field of `Policy` -> origin; one that is not here is the default.
+    #: Name, as `named` lists it -> origin; one that is not here is the default.
     origin: Mapping[str, Origin] = field(default_factory=dict)
 
 
@@ -72,12 +106,12 @@ class Policies:
             (self.models.get(model or "", {}), Origin.MODEL),
             (self.meters.get(meter_id or "", {}), Origin.METER),
         )
-        values: dict[str, Any] = {}
+        policy = self.default
         origin: dict[str, Origin] = {}
         for overrides, where in layers:
-            values |= overrides
-            origin |= dict.fromkeys(overrides, where)
-        return ResolvedPolicy(replace(self.default, **values), origin)
+            policy = changed(policy, overrides)
+            origin |= dict.fromkeys(named(overrides), where)
+        return ResolvedPolicy(policy, origin)
 
 
 DEFAULT_POLICIES = Policies()

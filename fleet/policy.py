@@ -31,11 +31,8 @@ BATTERIES = MappingProxyType(
 )
 
 
-#: For a battery of unknown type: below these every known type is at its end.
-UNKNOWN_BATTERY_WARN_V = min(limits.warn_v for limits in BATTERIES.values())
-UNKNOWN_BATTERY_CRITICAL_V = min(limits.critical_v for limits in BATTERIES.values())
-#: And no known type lives longer.
-UNKNOWN_BATTERY_LIFE_DAYS = max(limits.life_days for limits in BATTERIES.values())
+#: For a battery of unknown type: below these voltages every known type is at its end, and none lives longer.
+UNKNOWN_BATTERY = MappingProxyType({"warn_v": min, "critical_v": min, "life_days": max})
 
 
 def battery_type(text: str) -> str | None:
@@ -108,6 +105,8 @@ class Policy:
     #: A prepaid customer may go so far below 0 before the valve closes (overdraft, emergency credit);
     #: in the balance's unit.
     overdraft: float = 0.0
+    #: A snapshot up to this share of Qmax is a zero that creeps, and no flow behind a closed valve.
+    creep_share_of_qmax: float = 0.0005
     #: A prepaid balance that does not change for so long (some are settled once a day) while the
     #: register moves by so many steps, and by so much at least, is frozen.
     balance_frozen_for_s: int = 2 * 86400
@@ -171,12 +170,16 @@ class Policy:
     #: Share of the expected readings below which reception is low, and FAIL.
     reception_share: float = 0.8
     reception_fail_share: float = 0.5
+    #: What the registry leaves empty: the time between readings, and the register's digits and resolution.
     interval_s: int = 3600
     register_digits: int = 8
     register_step_m3: float = 1.0
+    #: Unit of the balance -> balance at or below which a prepaid customer is warned.
     low_balance: MappingProxyType[str, float] = field(
         default_factory=lambda: MappingProxyType({"CNY": 200.0, "m3": 50.0})
     )
+    #: Battery type -> its voltages and life.
+    battery: MappingProxyType[str, BatteryLimits] = field(default_factory=lambda: BATTERIES)
 
 
 DEFAULT_POLICY = Policy()

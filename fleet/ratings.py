@@ -6,6 +6,7 @@ was certified for. So a table gives Qmax, and Qmin only for a known turndown.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -50,6 +51,14 @@ ROTARY_QMIN_M3H: Mapping[str, Mapping[int, float]] = MappingProxyType(
 #: Certified turndown assumed where neither the meter's Qmin nor its turndown is on record.
 #: Diaphragm meters reach at least 150:1 (sourced); the others are cautious defaults.
 DEFAULT_TURNDOWN = MappingProxyType({"roots": 20, "diaphragm": 150, "turbine": 20, "ultrasonic": 150})
+
+
+_G_SIZE = re.compile(r"G[0-9]{1,5}(\.[0-9])?")
+
+
+def is_g_size(text: str) -> bool:
+    """Tell whether a text is written like a meter size, for example G65."""
+    return _G_SIZE.fullmatch(text) is not None
 
 
 def default_qmax_m3h(g_size: str) -> float | None:

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from fleet.meters import FIELDS, CustomerKind, Meter, ReadingClass, Technology
 from fleet.policy import BATTERIES, battery_type
-from fleet.ratings import QMAX_M3H
+from fleet.ratings import QMAX_M3H, is_g_size
 from fleet.wire import is_id
 
 REQUIRED = ("meter_id", "company", "customer", "customer_kind", "reading_class", "technology")
@@ -205,7 +205,7 @@ def _battery(text: str) -> str:
 
 
 def _g_size(text: str) -> str:
-    if _G_SIZE.fullmatch(text.upper()) is None:
+    if not is_g_size(text.upper()):
         msg = f"{text!r} is no meter size like G65"
         raise ValueError(msg)
     return text.upper()
@@ -214,7 +214,6 @@ def _g_size(text: str) -> str:
 # Python's own numbers may have underscores, and digits of any script.
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
-_G_SIZE = re.compile(r"G[0-9]{1,5}(\.[0-9])?")
 _SERVICE_DATES = ("battery_replaced_on", "battery2_replaced_on", "oil_filled_on")
 _DAYS = _number(1, 36500, whole=True)
 _SMALLEST = 1e-9

@@ -141,11 +141,20 @@ def check(
     rollups: Annotated[
         Path | None, typer.Option(help="Also write volumes of hours, days and months, CSV.", dir_okay=False)
     ] = None,
+    policy: Annotated[Path | None, typer.Option(help="Limits as TOML, see docs/policies.md.")] = None,
+    policy_before: Annotated[
+        Path | None, typer.Option(help="Compare with this policy instead of the defaults.")
+    ] = None,
+    compare: Annotated[
+        Path | None, typer.Option(help="Write what the policy changes, finding by finding, as CSV.")
+    ] = None,
 ) -> None:
     """Run every check on a file, with no database and no broker."""
     from runtime.commands.check import check as run  # noqa: PLC0415
+    from runtime.policy_check import PolicyOptions  # noqa: PLC0415
 
-    raise typer.Exit(run(readings, meters, file_map, tz, out, now, rollups))
+    policies = PolicyOptions(policy=policy, before=policy_before, compare=compare)
+    raise typer.Exit(run(readings, meters, file_map, tz, out, now, rollups, policies))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from analytics.episodes import ONGOING_US, Episodes
 from fleet.checks import BY_NUMBER
 from fleet.flags import Flag
+from fleet.policies import Origin
 from fleet.times import to_datetime
 from fleet.wire import status_codes
 
@@ -56,6 +57,12 @@ _DETAILS = {
     "meter_undersized": "In 30 days {value:.0%} of the gas was measured above Qmax: the meter is too small.",
     "battery_forecast": "Battery {part} reaches the end of its life in {value:.0f} days.",
     "meter_silent": "Nothing was heard for {hours:.3g} h; silence is counted from {limit_hours:.3g} h on.",
+}
+_WHOSE = {
+    Origin.METER: "the meter's own limit",
+    Origin.MODEL: "the limit of its model",
+    Origin.COMPANY: "the limit of its company",
+    Origin.DEFAULT: "the default limit",
 }
 _LOW_OIL = "The meter reports that its oil is low."
 _MISREAD_REGISTER = "A single register reading that fell or leapt and was back at the next one."
@@ -108,12 +115,12 @@ def _finding(episode: dict[str, int | float], meter_ids: Sequence[str]) -> Findi
         readings=int(episode["readings"]),
         value=value,
         limit=limit,
-        detail=detail(spec.code, value, limit, int(episode["part"])),
+        detail=detail(spec.code, value, limit, int(episode["part"]), Origin(int(episode["origin"]))),
     )
 
 
-def detail(code: str, value: float, limit: float, part: int) -> str:
-    """Say in a sentence what was found."""
+def detail(code: str, value: float, limit: float, part: int, origin: Origin = Origin.NONE) -> str:
+    """Say in a sentence what was found, and whose limit it was held against."""
     if code == "sensor_glitch" and math.isnan(value):
         return _MISREAD_REGISTER
     if code == "oil_overdue" and math.isnan(value):
@@ -121,7 +128,8 @@ def detail(code: str, value: float, limit: float, part: int) -> str:
     if code == "status_reported":
         return _DETAILS[code].format(status=", ".join(status_codes(int(value))).replace("_", " "))
     hours = {"hours": value / _S_PER_H, "limit_hours": limit / _S_PER_H}
-    return _DETAILS[code].format(value=value, limit=limit, part=part, **hours)
+    said = _DETAILS[code].format(value=value, limit=limit, part=part, **hours)
+    return said if origin is Origin.NONE else f"{said.removesuffix('.')} ({_WHOSE[origin]})."
 
 
 def rfc3339(time_us: int) -> str:

@@ -127,3 +127,25 @@ UPDATE task SET company = meter.company, customer = meter.customer FROM meter
 WHERE meter.meter_id = ANY(%(meter_ids)s) AND task.meter_key = meter.meter_key
     AND (task.company, task.customer) <> (meter.company, meter.customer)
     AND task.state NOT IN ('done', 'verified', 'cancelled')
+
+-- policies_valid --
+-- Lists the version that is valid at a moment, or now, of each policy document; NULL is the group's.
+SELECT DISTINCT ON (company) policy_id, company, document, author, created_at, valid_from
+FROM policy WHERE valid_from <= coalesce(%(now)s::timestamptz, transaction_timestamp())
+ORDER BY company, valid_from DESC, policy_id DESC
+
+-- policy_versions_ahead --
+-- Lists versions of one document that are not valid yet, in the order in which they will be.
+SELECT policy_id, company, document, author, created_at, valid_from
+FROM policy WHERE company IS NOT DISTINCT FROM %(company)s AND valid_from > %(now)s
+ORDER BY valid_from, policy_id
+
+-- policy_append --
+-- Adds a version of a policy document.
+INSERT INTO policy (company, document, author, created_at, valid_from)
+VALUES (%(company)s, %(document)s, %(author)s, %(now)s, %(valid_from)s)
+RETURNING policy_id, company, document, author, created_at, valid_from
+
+-- policies_lock --
+-- Waits until no other transaction adds versions: what documents say together is checked before.
+SELECT pg_advisory_xact_lock(7064705)

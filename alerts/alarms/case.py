@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from alerts.alarms.figures import have_moved, same_figures, with_figures, worse
+from alerts.alarms.figures import have_moved, same_figures, with_figures, without_last, worse
 from alerts.alarms.findings import Found, Key
 from alerts.alarms.lifecycle import LIFECYCLE, Event, State
 from alerts.alarms.model import RANK, Alarm, Change
@@ -91,7 +91,7 @@ class Case:
         if last is not None:
             after = replace(with_figures(alarm, last), onset_us=last.start_us, ended_us=last.end_us)
         elif self._scope.refutes_last(alarm):
-            after = _without_last(alarm)
+            after = without_last(alarm)
         else:
             return
         self._correct_last(alarm, replace(after, severity=severity), last)
@@ -128,6 +128,7 @@ class Case:
             value=found.value,
             limit=found.limit,
             part=found.part,
+            origin=found.origin,
         )
         self._change(None, Event.RAISE, new, found.start_us, _began(found))
         self._end(new, found)
@@ -219,23 +220,6 @@ class Case:
         self._open = after if after.is_open else None
         if not after.is_open:
             self._closed.append(after)
-
-
-def _without_last(alarm: Alarm) -> Alarm:
-    """Fall back on the occurrence before the last one, or leave one of no length."""
-    before = alarm.previous
-    if before is None:
-        return replace(alarm, ended_us=alarm.onset_us)
-    return replace(
-        alarm,
-        onset_us=before.onset_us,
-        ended_us=before.ended_us,
-        readings=before.readings,
-        value=before.value,
-        limit=before.limit,
-        part=before.part,
-        previous=None,
-    )
 
 
 def _overlaps(alarm: Alarm, found: Found) -> bool:

@@ -9,6 +9,7 @@ from alerts.arrivals import Arrivals
 from analytics.episodes import ONGOING_US, Episodes
 from fleet.checks import BY_NUMBER, Severity
 from fleet.flags import Flag
+from fleet.policies import Origin
 
 #: Number of the meter and code of the check.
 Key = tuple[int, str]
@@ -21,6 +22,8 @@ class Found:
     start_us: int
     end_us: int
     severity: Severity
+    #: Where the limit comes from.
+    origin: Origin
     readings: int
     value: float
     limit: float
@@ -48,6 +51,7 @@ def group_episodes(episodes: Episodes, arrivals: Arrivals | None = None) -> dict
         episodes.flag,
         episodes.started_us,
         episodes.ended_us,
+        episodes.origin,
         episodes.readings,
         episodes.value,
         episodes.limit,
@@ -57,11 +61,12 @@ def group_episodes(episodes: Episodes, arrivals: Arrivals | None = None) -> dict
         when.ended_us,
         when.newest_us,
     )
-    for meter, check, flag, start, end, *figures in zip(*(c.tolist() for c in columns), strict=True):
+    rows = zip(*(c.tolist() for c in columns), strict=True)
+    for meter, check, flag, start, end, origin, *figures in rows:
         spec = BY_NUMBER[check]
         severity = spec.fail if flag == Flag.FAIL else spec.suspect
         # One reading may stand for a whole episode: it still takes time, or nothing could overlap it.
-        item = Found(start, max(end, start + 1), severity, *figures)
+        item = Found(start, max(end, start + 1), severity, Origin(origin), *figures)
         groups.setdefault((meter, spec.code), []).append(item)
     return {key: _merge_overlapping(items) for key, items in groups.items()}
 

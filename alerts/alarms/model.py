@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from alerts.alarms.lifecycle import ACTIVE, Event, State
 from analytics.episodes import ONGOING_US
 from fleet.checks import Severity
+from fleet.policies import Origin
 
 #: Worst first; a smaller rank is more severe.
 RANK = {severity: rank for rank, severity in enumerate(Severity)}
@@ -23,6 +24,8 @@ class Occurrence:
     value: float
     limit: float
     part: int
+    #: Where the limit comes from.
+    origin: Origin = Origin.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,8 @@ class Alarm:
     value: float
     limit: float
     part: int
+    #: Where the limit comes from.
+    origin: Origin = Origin.NONE
     #: Who said that they know, and when; None once more where it became active or worse since.
     acknowledged_by: str | None = None
     acknowledged_us: int | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,11 +10,11 @@ from operator import itemgetter
 from typing import Any
 
 from alerts.alarms.lifecycle import LIFECYCLE, Event, State
-from alerts.alarms.model import Alarm, Change, Fold, Occurrence, fold
+from alerts.alarms.model import Alarm, Change, Fold, fold
+from alerts.alarms.rows import alarm_of, image_of
 from alerts.exceptions import StaleDecisionError
-from fleet.checks import Severity
-from fleet.times import to_datetime, to_us
-from storage.database import Row, Transaction, as_json
+from fleet.times import to_datetime
+from storage.database import Transaction, as_json
 from storage.named_sql import load_queries
 
 _SQL = load_queries("alerts.alarms")
@@ -71,7 +70,7 @@ def load_alarms(transaction: Transaction, since_us: Mapping[int, int], checks: S
     keys = sorted(since_us)
     since = [to_datetime(since_us[key]) for key in keys]
     wanted = {"meter_keys": keys, "since": since, "checks": list(checks)}
-    return [_alarm(row) for row in transaction.rows(_SQL["alarms_of_meters"], wanted)]
+    return [alarm_of(row) for row in transaction.rows(_SQL["alarms_of_meters"], wanted)]
 
 
 def apply_changes(
@@ -126,40 +125,6 @@ def acknowledge(
     return Acknowledged(alarm_id, after)
 
 
-def _alarm(row: Row) -> Alarm:
-    return Alarm(
-        alarm_id=row["alarm_id"],
-        meter_key=row["meter_key"],
-        check=row["check_code"],
-        severity=Severity(row["severity"]),
-        state=State(row["state"]),
-        onset_us=to_us(row["onset_at"]),
-        first_onset_us=to_us(row["first_onset_at"]),
-        ended_us=_us(row["ended_at"]),
-        occurrences=row["occurrences"],
-        readings=row["readings"],
-        value=_nan_if_null(row["value"]),
-        limit=_nan_if_null(row["limit_value"]),
-        part=row["part"],
-        acknowledged_by=row["acknowledged_by"],
-        acknowledged_us=_us(row["acknowledged_at"]),
-        previous=_previous(row),
-    )
-
-
-def _previous(row: Row) -> Occurrence | None:
-    if row["previous_onset_at"] is None:
-        return None
-    return Occurrence(
-        onset_us=to_us(row["previous_onset_at"]),
-        ended_us=to_us(row["previous_ended_at"]),
-        readings=row["previous_readings"],
-        value=_nan_if_null(row["previous_value"]),
-        limit=_nan_if_null(row["previous_limit"]),
-        part=row["previous_part"],
-    )
-
-
 def _update(transaction: Transaction, folds: Sequence[Fold], decided_at: datetime) -> None:
     if not folds:
         return
@@ -190,7 +155,7 @@ def _number_of(alarm: Alarm, new_ids: Mapping[tuple[int, str], int]) -> int:
 def _alarm_row(item: Fold) -> dict[str, Any]:
     alarm = item.after
     return {
-        **_image(alarm),
+        **image_of(alarm),
         "alarm_id": alarm.alarm_id,
         "expected": item.expected,
         "meter_key": alarm.meter_key,
@@ -198,27 +163,10 @@ def _alarm_row(item: Fold) -> dict[str, Any]:
     }
 
 
-def _image(alarm: Alarm) -> dict[str, Any]:
-    """Give what a journal row keeps of an alarm, too, under the columns' names; times as microseconds."""
-    return {
-        "severity": alarm.severity,
-        "state": alarm.state,
-        "onset_us": alarm.onset_us,
-        "ended_us": alarm.ended_us,
-        "occurrences": alarm.occurrences,
-        "readings": alarm.readings,
-        "value": _number(alarm.value),
-        "limit_value": _number(alarm.limit),
-        "part": alarm.part,
-        "acknowledged_by": alarm.acknowledged_by,
-        "acknowledged_us": alarm.acknowledged_us,
-    }
-
-
 def _write_journal(transaction: Transaction, applied: Sequence[AppliedFold], decided_at: datetime) -> None:
     rows = [
         {
-            **_image(change.after),
+            **image_of(change.after),
             "alarm_id": item.alarm_id,
             "event": change.event,
             "from_state": change.before,
@@ -234,18 +182,3 @@ def _write_journal(transaction: Transaction, applied: Sequence[AppliedFold], dec
     if rows:
         entries = {"rows": as_json(rows), "decided_at": decided_at, "actor": ENGINE}
         transaction.execute(_SQL["journal_insert"], entries)
-
-
-def _us(when: datetime | None) -> int | None:
-    return None if when is None else to_us(when)
-
-
-def _nan_if_null(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
-def _number(value: float) -> float | str | None:
-    """Write a number as JSON has it: NaN is absent, and infinity is text that the database reads."""
-    if math.isfinite(value):
-        return value
-    return None if math.isnan(value) else str(value)

@@ -24,7 +24,6 @@ from analytics.rollups.hours import first_use_us, hour_rollups
 from analytics.rollups.merge import day_rollups
 from analytics.rollups.periods import Granularity
 from fleet.meter_table import MeterTable
-from fleet.policies import DEFAULT_POLICIES, Policies
 from fleet.readings import ABSENT, ReadingBatch
 from fleet.times import to_datetime
 from storage.database import Database, Transaction
@@ -70,7 +69,6 @@ class Upkeep:
         self,
         database: Database,
         *,
-        policies: Policies = DEFAULT_POLICIES,
         pairs_per_step: int = 500,
         rows_per_step: int = 256,
         failpoint: Callable[[str], None] = _nothing,
@@ -81,8 +79,6 @@ class Upkeep:
         ----------
         database
             A migrated database.
-        policies
-            Limits that the registry does not state.
         pairs_per_step, rows_per_step
             How much work one transaction takes at most, give or take a row: pairs of meter and
             hour, and rows as the engine left them.
@@ -93,7 +89,7 @@ class Upkeep:
         self._pairs_per_step = pairs_per_step
         self._rows_per_step = rows_per_step
         self._failpoint = failpoint
-        self._cache = MeterCache(policies)
+        self._cache = MeterCache()
         self._months: set[MonthPartition] = set()
 
     def run_once(self) -> Upkept:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.block import US_PER_S, Block, Check, Verdict, silent_limit_us
+from analytics.block import US_PER_S, Block, Check, Verdict, silent_limit_origin, silent_limit_us
 from analytics.episodes import ONGOING_US, Episodes
 from analytics.kernels.graded import time_gap
 from fleet.checks import BY_CODE
 from fleet.flags import Flag
 from fleet.meter_table import MeterTable
+from fleet.policies import Origin
 from fleet.readings import ABSENT
 
 _SILENT = BY_CODE["meter_silent"].number
@@ -38,8 +39,8 @@ def check_silence(block: Block) -> Verdict:
     episodes = []
     if len(late):
         meter, before_us = seg.meter_of(late), time_us[late] - quiet_us[late]
-        limit_us, key = block.silent_limit_us[meter], block.meters.meter_key[meter]
-        episodes.append(_episodes(key, before_us, limit_us, time_us[late], time_us[late]))
+        limit_us = block.silent_limit_us[meter]
+        episodes.append(_episodes(block.meters, meter, before_us, limit_us, time_us[late], time_us[late]))
     received_us = np.maximum.reduceat(block.readings.received_us, seg.starts)
     return Verdict(
         flags={"meter_silent": flags},
@@ -60,7 +61,7 @@ def silent_now(meters: MeterTable, state: NDArray[np.void], horizon_us: NDArray[
     last_us, limit_us = state["last_time_us"], silent_limit_us(meters)
     rows = np.flatnonzero((last_us != ABSENT) & (horizon_us - last_us > limit_us))
     ends = np.full(len(rows), ONGOING_US)
-    return _episodes(meters.meter_key[rows], last_us[rows], limit_us[rows], ends, horizon_us[rows])
+    return _episodes(meters, rows, last_us[rows], limit_us[rows], ends, horizon_us[rows])
 
 
 def silence_horizon_us(
@@ -102,14 +103,15 @@ def silence_horizon_us(
 
 
 def _episodes(
-    meter_key: NDArray[np.int32],
+    meters: MeterTable,
+    row: NDArray[np.intp],
     last_us: NDArray[np.int64],
     limit_us: NDArray[np.int64],
     ended_us: NDArray[np.int64],
     until_us: NDArray[np.int64],
 ) -> Episodes:
     return Episodes.build(
-        meter_key=meter_key,
+        meter_key=meters.meter_key[row],
         check=_SILENT,
         flag=Flag.SUSPECT,
         part=0,
@@ -118,6 +120,7 @@ def _episodes(
         readings=0,
         value=(until_us - last_us) / US_PER_S,
         limit=limit_us / US_PER_S,
+        origin=silent_limit_origin(meters)[row] if len(row) else Origin.NONE,
     )
 
 

@@ -49,10 +49,10 @@ def check_barred(block: Block, barrier: Barrier) -> Verdict:
 
     A run begins at the first report that bars the flow: what was still to come of the interval
     before is nothing, and so it is UNKNOWN. From its second report on, at a later time, it is a
-    finding if snapshots are above 0 at both this report and the one before, or if a register gained
-    more than a step since the run's first one. A single snapshot above 0, or a register that the
-    run knew and this report lacks, is UNKNOWN; all else GOOD. A run ends with a report that does not
-    bar the flow. It begins anew where gas may have been let through in between:
+    finding if snapshots are above `creep_share_of_qmax` Qmax at both this report and the one before,
+    or if a register gained more than a step since the run's first one. A single such snapshot, or a
+    register that the run knew and this report lacks, is UNKNOWN; all else GOOD. A run ends with a
+    report that does not bar the flow. It begins anew where gas may have been let through in between:
 
     - after a gap longer than the silence limit;
     - where the balance rose: it was topped up;
@@ -60,7 +60,7 @@ def check_barred(block: Block, barrier: Barrier) -> Verdict:
       after the reminder closure at the alarm balance, and closed when the balance was used up.
 
     Onset: the report before; value: the larger of the smaller of both snapshots and of the
-    register's mean since the run began, m³/h; limit 0.
+    register's mean since the run began; limit: what a creeping zero may show, m³/h.
     """
     flags = block.flags(barrier.reported, decidable=~np.asarray(barrier.undecided))
     verdict = Verdict(flags={barrier.code: flags})
@@ -73,9 +73,17 @@ def check_barred(block: Block, barrier: Barrier) -> Verdict:
     flag[~run.barred] = flags[rows[~run.barred]]
     flags[rows] = flag
     entries = Decisions(seg=run.seg, time_us=run.time_us, flag=flag, value=value, onset_us=run.before_us)
-    block.track(verdict, entries, Tracker(code=barrier.code), 0.0)
+    block.track(
+        verdict, entries, Tracker(code=barrier.code), creep_m3h(block), limit_name="creep_share_of_qmax"
+    )
     verdict.state |= _carried(block, barrier.name, run, rise)
     return verdict
+
+
+def creep_m3h(block: Block) -> Floats:
+    """Work out the flow that a creeping zero may show, shape (m,); 0 where Qmax is not known."""
+    share = block.limit(lambda p: p.creep_share_of_qmax)
+    return np.nan_to_num(share * block.meters.qmax_m3h)
 
 
 def _rows(block: Block, barrier: Barrier) -> NDArray[np.intp]:
@@ -134,9 +142,10 @@ class _Run:
 def _judge(block: Block, run: _Run, rise: Rise) -> tuple[Flags, Floats]:
     """Give each report's flag, where it bars the flow, and value."""
     decides = run.goes_on & (run.time_us > run.before_us)
-    flowed = decides & (run.flow > 0) & (run.flow_before > 0)
+    creep = creep_m3h(block)[run.seg.row]
+    flowed = decides & (run.flow > creep) & (run.flow_before > creep)
     gained = decides & rise.more_than(block.meters.register_step_m3[run.seg.row])
-    at_rest = np.where(rise.known, ~np.isnan(rise.gained_m3) & ~(run.flow > 0), run.flow <= 0)
+    at_rest = np.where(rise.known, ~np.isnan(rise.gained_m3) & ~(run.flow > creep), run.flow <= creep)
     flag = np.where(decides & at_rest, np.uint8(Flag.GOOD), np.uint8(Flag.UNKNOWN))
     flag[flowed | gained] = Flag.FAIL
     hours = np.maximum(run.time_us - run.since_us, US_PER_S) / US_PER_H

@@ -56,7 +56,7 @@ def check_uncounted(block: Block) -> Verdict:
         entries,
         Tracker(code=_CODE),
         limit_m3,
-        limit_name="stalled_steps",
+        limit_name=("stalled_steps", "register_step_m3"),
         name="uncounted",
         applies=counted,
     )

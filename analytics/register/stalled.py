@@ -48,7 +48,8 @@ def check_stalled(block: Block) -> Verdict:
     onset_us = time_us.copy()
     onset_us[runs.at] = runs.spread(since_us)
     entries = samples.decisions(flag, demanded_m3, onset_us)
-    block.track(verdict, entries, Tracker(code="register_stalled"), limit, limit_name="stalled_steps")
+    made_of = ("stalled_steps", "register_step_m3")
+    block.track(verdict, entries, Tracker(code="register_stalled"), limit, limit_name=made_of)
     lowest = lowest_of(runs, samples.value, first)
     flow_now = np.where(flowing, samples.value, 0.0)
     verdict.state |= {

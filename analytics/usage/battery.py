@@ -6,7 +6,7 @@ import numpy as np
 
 from analytics.block import Floats
 from analytics.usage.grid import Grid, sum_by
-from analytics.usage.verdict import DayFlags, Judged, flags, judge_days, loosest
+from analytics.usage.verdict import DayFlags, Judged, flags, judge_days
 from analytics.usage.windows import count, median, past, theil_sen
 
 CODE = "battery_forecast"
@@ -72,7 +72,7 @@ def _one(
         )
         return Judged(flag, left, limit)
 
-    origin = loosest(meters, "battery_forecast_days")
+    origin = meters.origin_of("battery_forecast_days")
     name = f"battery{part}_forecast"
     return judge_days(CODE, judge, grid.calendar, judged, origin, worse=np.fmin, name=name, part=part)
 

@@ -12,7 +12,7 @@ from analytics.block import Floats
 from analytics.rollups.registers import shown_decimals
 from analytics.segments import Mask
 from analytics.usage.grid import Grid, sum_by
-from analytics.usage.verdict import DayFlags, Judged, flags, judge_days, loosest
+from analytics.usage.verdict import DayFlags, Judged, flags, judge_days
 from analytics.usage.windows import count, first_day_of, median, past
 
 CODE = "balance_mismatch"
@@ -126,7 +126,7 @@ def check_balance_mismatch(grid: Grid, judged: range) -> DayFlags:
         )
         return Judged(flag, np.abs(week), limit, first_day_of(bad, day, _WEEK - 1))
 
-    return judge_days(CODE, judge, grid.calendar, judged, loosest(meters, "balance_mismatch_share"))
+    return judge_days(CODE, judge, grid.calendar, judged, meters.origin_of("balance_mismatch_share"))
 
 
 def _rise(before: Floats, after: Floats, row: NDArray[np.intp], grid: Grid) -> Floats:

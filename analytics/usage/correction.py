@@ -11,7 +11,7 @@ from analytics.block import Floats
 from analytics.usage.compressibility import correction_factor
 from analytics.usage.grid import Grid, sum_by
 from analytics.usage.openings import Moves, Rows
-from analytics.usage.verdict import DayFlags, Judged, flags, judge_days, loosest
+from analytics.usage.verdict import DayFlags, Judged, flags, judge_days
 from analytics.usage.windows import past
 
 CODE = "correction_mismatch"
@@ -67,7 +67,7 @@ def check_correction(grid: Grid, judged: range) -> DayFlags:
         since = np.full(len(limit), max(day - LOOKBACK_DAYS + 1, 0))
         return Judged(flag, np.abs(off[:, day]), limit, since)
 
-    return judge_days(CODE, judge, grid.calendar, judged, loosest(meters, "correction_mismatch_share"))
+    return judge_days(CODE, judge, grid.calendar, judged, meters.origin_of("correction_mismatch_share"))
 
 
 def _daily(grid: Grid) -> tuple[Floats, Floats]:

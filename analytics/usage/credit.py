@@ -7,7 +7,7 @@ import numpy as np
 from analytics.block import Floats
 from analytics.usage.conservation import Account
 from analytics.usage.grid import Grid
-from analytics.usage.verdict import DayFlags, Judged, flags, judge_days, loosest
+from analytics.usage.verdict import DayFlags, Judged, flags, judge_days
 from analytics.usage.windows import count, median, past
 
 CODE = "balance_forecast"
@@ -56,7 +56,7 @@ def check_balance_forecast(grid: Grid, judged: range) -> DayFlags:
         )
         return Judged(flag, days, limit)
 
-    origin = loosest(meters, "balance_forecast_days")
+    origin = meters.origin_of("balance_forecast_days")
     return judge_days(CODE, judge, grid.calendar, judged, origin, worse=np.fmin)
 
 

@@ -6,14 +6,15 @@ import numpy as np
 
 from analytics.block import Floats
 from analytics.usage.grid import Grid
-from analytics.usage.verdict import DayFlags, Judged, flags, judge_days, loosest
+from analytics.usage.verdict import DayFlags, Judged, flags, judge_days
 from analytics.usage.windows import count, deviation, first_day_of, median, past
 
 CODE = "night_flow"
 
-#: Local hours of a night, and how many of them must be known.
-_FROM_H, _TO_H = 1, 5
-_LEAST_HOURS = 3
+#: Local hours of a night, and how many of them must be known. An hour is closed by the first reading
+#: of the next one, which may come at that one's end: what begins at 04 could reach into the morning.
+_FROM_H, _TO_H = 1, 4
+_LEAST_HOURS = 2
 _RECENT_DAYS, _HISTORY_DAYS = 7, 28
 LOOKBACK_DAYS = _RECENT_DAYS + _HISTORY_DAYS
 _LEAST_RECENT, _LEAST_HISTORY = 5, 14
@@ -24,14 +25,15 @@ _SEEN_SHARE = 0.1
 def check_night_flow(grid: Grid, judged: range) -> DayFlags:
     """Flag days after a week of nights far above the meter's own nights before.
 
-    Rule. A night's flow is the mean from 01 to 05 local time. With M the median of the 28 nights before
-    the last seven, and S 1.4826 times their median distance from it, a day is SUSPECT if the median of
-    the last seven nights is above M + max(`night_flow_deviations` S, `night_flow_share` M,
-    `night_flow_share_of_qmax` Qmax, two register steps a night), and above nine in ten of the nights
-    before; FAIL at twice that excess. So a customer that works some nights is not found at each of them.
+    Rule. A night's flow is the mean of the hours that begin from 01 to 03 local time. With M the
+    median of the 28 nights before the last seven, and S 1.4826 times their median distance from it, a
+    day is SUSPECT if the median of the last seven nights is above M + max(`night_flow_deviations` S,
+    `night_flow_share` M, `night_flow_share_of_qmax` Qmax, two register steps a night), and above nine
+    in ten of the nights before; FAIL at twice that excess. So a customer that works some nights is not
+    found at each of them.
     Both stretches hold whole weeks, so weekends do not count as a change. Looks back `LOOKBACK_DAYS`.
 
-    UNKNOWN with fewer than 5 of the last nights, or 14 of those before; a night with fewer than 3
+    UNKNOWN with fewer than 5 of the last nights, or 14 of those before; a night with fewer than 2
     known hours is not known, nor is one before an exchange of the meter. MISSING where the last night
     itself is not known.
 
@@ -70,11 +72,11 @@ def check_night_flow(grid: Grid, judged: range) -> DayFlags:
         above = recent > (usual + excess)[:, None]
         return Judged(flag, now, usual + excess, first_day_of(above, day, _RECENT_DAYS - 1))
 
-    return judge_days(CODE, judge, grid.calendar, judged, loosest(meters, "night_flow_deviations"))
+    return judge_days(CODE, judge, grid.calendar, judged, meters.origin_of("night_flow_deviations"))
 
 
 def night_flow_m3h(grid: Grid) -> Floats:
-    """Average the flow of each night, shape (m, D); NaN with fewer than three known hours."""
+    """Average the flow of each night, shape (m, D); NaN with fewer than two known hours."""
     hour_of_day, day_of_hour = grid.calendar.hour_of_day, grid.calendar.day_of_hour
     at = np.flatnonzero((hour_of_day >= _FROM_H) & (hour_of_day < _TO_H))
     if len(at) == 0:

@@ -6,7 +6,7 @@ import numpy as np
 
 from analytics.block import US_PER_S
 from analytics.usage.grid import Grid
-from analytics.usage.verdict import DayFlags, Judged, flags, judge_days, loosest
+from analytics.usage.verdict import DayFlags, Judged, flags, judge_days
 from analytics.usage.windows import past
 
 CODE = "low_reception"
@@ -63,5 +63,5 @@ def check_reception(grid: Grid, judged: range) -> DayFlags:
     def _window(values: np.ndarray, day: int) -> np.ndarray:
         return past(values, np.zeros_like(grid.era), day, 0, _WEEK)
 
-    origin = loosest(meters, "reception_share", "interval_s")
+    origin = meters.origin_of("reception_share")
     return judge_days(CODE, judge, grid.calendar, judged, origin, worse=np.fmin)

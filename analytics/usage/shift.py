@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from analytics.block import Floats
 from analytics.segments import Mask
 from analytics.usage.grid import Grid
-from analytics.usage.verdict import DayFlags, Judged, flags, judge_days, loosest
+from analytics.usage.verdict import DayFlags, Judged, flags, judge_days
 from analytics.usage.windows import count, deviation, first_day_of, median, past, theil_sen
 from fleet.meter_table import Limit, MeterTable
 
@@ -90,7 +90,7 @@ def _one_way(grid: Grid, judged: range, daily: Floats, compared: dict[int, _Week
         judge,
         grid.calendar,
         judged,
-        loosest(grid.meters, "shift_ratio"),
+        grid.meters.origin_of("shift_ratio"),
         worse=np.fmax if sign > 0 else np.fmin,
         name="usage_shift_up" if sign > 0 else "usage_shift_down",
     )

@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from analytics.block import Floats
 from analytics.usage.grid import Grid
-from analytics.usage.verdict import DayFlags, Judged, flags, judge_days, loosest
+from analytics.usage.verdict import DayFlags, Judged, flags, judge_days
 from analytics.usage.windows import past
 
 OVERSIZED, UNDERSIZED = "meter_oversized", "meter_undersized"
 
 LOOKBACK_DAYS = 30
-#: Known hours and days with use among them that 30 days must have.
-_LEAST_HOURS, _LEAST_DAYS = 360, 10
+#: Known hours that 30 days must have, and days with use among them: too much shows soon, while of too
+#: little a customer's holidays would say so too.
+_LEAST_HOURS, _LEAST_DAYS, _LEAST_DAYS_SMALL = 360, 10, 20
 #: Qt in Qmax; above it the error of a meter is half that below (common knowledge).
 _QT = 0.1
 
@@ -67,8 +68,9 @@ def check_size(grid: Grid, judged: range) -> tuple[DayFlags, DayFlags]:
     `undersized_days` days, so that one burst is no verdict on a size. Both SUSPECT. Looks back
     `LOOKBACK_DAYS`.
 
-    UNKNOWN with fewer than 360 known hours or 10 days with use, on days at standard conditions, and
-    with Qmax unknown. Thirty days are one season: a boiler's meter is judged in winter.
+    UNKNOWN with fewer than 360 known hours, or 20 days with use (10 to be too small), on days at
+    standard conditions, and with Qmax unknown. Thirty days are one season: a boiler's meter is
+    judged in winter.
 
     Returns
     -------
@@ -92,7 +94,7 @@ def _oversized(grid: Grid, exposure: Exposure, judged: range) -> DayFlags:
     above = grid.by_day(np.add, np.where(high, grid.flow_m3h, 0.0))
 
     def judge(day: int) -> Judged:
-        unknown, total = _undecided(grid, exposure, day)
+        unknown, total = _undecided(grid, exposure, day, _LEAST_DAYS_SMALL)
         peak = np.fmax.reduce(past(exposure.peak_m3h, grid.era, day, 0, LOOKBACK_DAYS - 1), axis=1)
         part = np.nansum(past(above, grid.era, day, 0, LOOKBACK_DAYS - 1), axis=1)
         small = part <= meters.limit(lambda p: p.oversized_volume_share) * total
@@ -101,7 +103,7 @@ def _oversized(grid: Grid, exposure: Exposure, judged: range) -> DayFlags:
         flag = flags(missing=nothing, unknown=unknown, suspect=small, fail=nothing)
         return Judged(flag, peak / meters.qmax_m3h, share)
 
-    origin = loosest(meters, "oversized_share_of_qmax", "qmax_m3h")
+    origin = meters.origin_of("oversized_share_of_qmax")
     return judge_days(OVERSIZED, judge, grid.calendar, judged, origin, worse=np.fmin)
 
 
@@ -110,7 +112,7 @@ def _undersized(grid: Grid, exposure: Exposure, judged: range) -> DayFlags:
     limit = np.broadcast_to(meters.limit(lambda p: p.undersized_volume_share), len(meters))
 
     def judge(day: int) -> Judged:
-        unknown, total = _undecided(grid, exposure, day)
+        unknown, total = _undecided(grid, exposure, day, _LEAST_DAYS)
         above = past(exposure.volume_m3[:, :, 3], grid.era, day, 0, LOOKBACK_DAYS - 1)
         share = np.nansum(above, axis=1) / np.where(total > 0, total, np.nan)
         often = (above > 0).sum(axis=1) >= meters.limit(lambda p: p.undersized_days)
@@ -122,16 +124,16 @@ def _undersized(grid: Grid, exposure: Exposure, judged: range) -> DayFlags:
         )
         return Judged(flag, share, limit)
 
-    origin = loosest(meters, "undersized_volume_share", "qmax_m3h")
+    origin = meters.origin_of("undersized_volume_share")
     return judge_days(UNDERSIZED, judge, grid.calendar, judged, origin)
 
 
-def _undecided(grid: Grid, exposure: Exposure, day: int) -> tuple[NDArray[np.bool_], Floats]:
+def _undecided(grid: Grid, exposure: Exposure, day: int, least_days: int) -> tuple[NDArray[np.bool_], Floats]:
     """Tell whom thirty days do not suffice for, and give each meter's volume in them."""
     volume = past(exposure.volume_m3.sum(axis=2), grid.era, day, 0, LOOKBACK_DAYS - 1)
     known = np.nansum(past(exposure.known_h, grid.era, day, 0, LOOKBACK_DAYS - 1), axis=1)
     standard = past(grid.standard.astype(np.float64), grid.era, day, 0, LOOKBACK_DAYS - 1)
-    unknown = (known < _LEAST_HOURS) | ((volume > 0).sum(axis=1) < _LEAST_DAYS)
+    unknown = (known < _LEAST_HOURS) | ((volume > 0).sum(axis=1) < least_days)
     unknown |= np.isnan(grid.meters.qmax_m3h) | (standard == 1).any(axis=1)
     return unknown, np.nansum(volume, axis=1)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from analytics.block import Floats
 from analytics.segments import Mask
 from analytics.usage.grid import Grid
-from analytics.usage.verdict import DayFlags, Judged, flags, judge_days, loosest
+from analytics.usage.verdict import DayFlags, Judged, flags, judge_days
 from analytics.usage.windows import count, median, past
 from fleet.meter_table import MeterTable
 
@@ -124,7 +124,7 @@ def check_small_continuous_flow(grid: Grid, judged: range) -> DayFlags:
         )
         return Judged(flag, lowest, limit, np.clip(day - run + 1, 0, day))
 
-    return judge_days(CODE, judge, grid.calendar, judged, loosest(meters, "leak_share_of_qmax"))
+    return judge_days(CODE, judge, grid.calendar, judged, meters.origin_of("leak_share_of_qmax"))
 
 
 def _means(flow: Floats, era: NDArray[np.int32], hours: int) -> Floats:

@@ -12,8 +12,6 @@ from analytics.block import Flags, Floats
 from analytics.segments import Mask
 from analytics.usage.calendar import Calendar
 from fleet.flags import Flag
-from fleet.meter_table import MeterTable
-from fleet.policies import Origin
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,9 +90,3 @@ def flags(*, missing: Mask, unknown: Mask, suspect: Mask, fail: Mask) -> Flags:
     ):
         out[mask] = flag
     return out
-
-
-def loosest(meters: MeterTable, *names: str) -> NDArray[np.uint8]:
-    """Tell where a limit made of several comes from: from the least of those that had a say."""
-    origins = [meters.origin_of(name) for name in names]
-    return np.maximum.reduce(origins) if origins else np.full(len(meters), Origin.NONE, np.uint8)

@@ -18,6 +18,7 @@ from api.meter_status import MeterStatus
 from api.obligations import ObligationStatus
 from fleet.checks import BY_CODE, Severity, TaskKind
 from fleet.meters import CustomerKind, ReadingClass, Technology
+from fleet.policies import Origin
 from fleet.policy import BATTERIES
 from fleet.wire import STATUS_CODES, VALVES
 
@@ -32,6 +33,7 @@ CODES: dict[str, tuple[str, ...]] = {
     "customer_kind": tuple(CustomerKind),
     "error": tuple(map(str, EXPLAINED)),
     "error_hint": tuple(map(str, EXPLAINED)),
+    "limit_from": tuple(origin.word for origin in Origin if origin.word),
     "meter_status": tuple(MeterStatus),
     "meter_status_meaning": tuple(MeterStatus),
     "obligation_status": tuple(ObligationStatus),

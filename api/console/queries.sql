@@ -3,6 +3,7 @@
 SELECT * FROM (
     SELECT a.alarm_id, a.company, m.meter_id, m.customer, a.check_code AS check, a.severity, a.state,
         a.onset_at, a.ended_at, a.raised_at, a.occurrences, a.readings, a.value, a.limit_value AS limit,
+        a.limit_origin AS limit_from,
         a.part, a.acknowledged_by, a.acknowledged_at, a.closed_at, m.balance_unit, m.contact, m.phone,
         c.timezone, t.task_id, t.kind AS task_kind, t.state AS task_state, t.due_on,
         2 * array_position(%(severities)s, a.severity) + (a.state = %(acknowledged)s)::integer AS urgency
@@ -28,6 +29,7 @@ FROM alarm WHERE state <> 'closed' GROUP BY severity, check_code, company
 -- Lists a meter's newest alarms, open or closed.
 SELECT a.alarm_id, a.company, m.meter_id, m.customer, a.check_code AS check, a.severity, a.state,
     a.onset_at, a.ended_at, a.raised_at, a.occurrences, a.readings, a.value, a.limit_value AS limit,
+        a.limit_origin AS limit_from,
     a.part, a.acknowledged_by, a.acknowledged_at, a.closed_at, m.balance_unit, m.contact, m.phone,
     c.timezone, t.task_id, t.kind AS task_kind, t.state AS task_state, t.due_on
 FROM alarm a

@@ -70,6 +70,7 @@ def test_telemetry_becomes_a_hypertable_with_columnstore_and_retention(timescale
         "0007_import_conflicts",
         "0008_rollups",
         "0009_time",
+        "0010_policy",
     ]
     with timescale.transaction() as transaction:
         tables = transaction.rows(

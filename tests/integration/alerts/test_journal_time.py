@@ -23,7 +23,7 @@ MINUTE = timedelta(minutes=1)
 #: Columns of the table that the journal tells, under the names of the query.
 COLUMNS = (
     "alarm_id", "company", "check", "severity", "state", "onset_at", "ended_at", "raised_at", "occurrences",
-    "readings", "value", "limit", "part", "acknowledged_by", "acknowledged_at", "closed_at",
+    "readings", "value", "limit", "limit_from", "part", "acknowledged_by", "acknowledged_at", "closed_at",
 )  # fmt: skip
 
 
@@ -147,7 +147,8 @@ def _known(transaction, known_at):
 
 def _table(transaction):
     rows = transaction.rows(
-        "SELECT *, check_code AS check, limit_value AS limit FROM alarm ORDER BY alarm_id"
+        "SELECT *, check_code AS check, limit_value AS limit, limit_origin AS limit_from FROM alarm "
+        "ORDER BY alarm_id"
     )
     return [{name: row[name] for name in COLUMNS} for row in rows]
 

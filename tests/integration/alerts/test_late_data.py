@@ -21,16 +21,23 @@ from alerts.meter_cache import MeterCache
 from alerts.packed import pack
 from analytics.pipeline import evaluate, initial_state
 from fleet.checks import Severity
-from fleet.policies import DEFAULT_POLICIES, Policies
-from fleet.readings import ReadingBatch
+from fleet.policy import DEFAULT_POLICY, Policy
+from fleet.policy_file import read_policies
+from fleet.readings import ABSENT, ReadingBatch
 from fleet.times import to_us
+from storage.policies import append_policy
 from storage.readings import READING_COLUMN_LIST, decode_readings
-from tests.property.test_streaming import HISTORY, METERS, POLICY, START_US, columns
+from tests.property.histories import HISTORY, METERS, POLICY, START_US, columns
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 NUMBERS = count()
-POLICIES = Policies(POLICY)
+#: What `POLICY` says, as a document.
+DOCUMENT = "[default]\n" + "".join(
+    f"{name} = {getattr(POLICY, name)}\n"
+    for name in Policy.__dataclass_fields__
+    if repr(getattr(POLICY, name)) != repr(getattr(DEFAULT_POLICY, name))
+)
 
 #: One alarm stands for several sensors, and shows the figures of one of them.
 SEVERAL_SENSORS = {"battery_low", "sensor_glitch", "register_reversed"}
@@ -39,6 +46,14 @@ SEVERAL_SENSORS = {"battery_low", "sensor_glitch", "register_reversed"}
 LATENESS = st.sampled_from([0, 0, 0, 0, 0, 0, 1, 3, 10, 40])
 #: How many readings one ingest transaction holds, and which engine looks at what is there (none: nobody).
 BATCHES = st.lists(st.tuples(st.integers(1, 6), st.sampled_from([None, 0, 1])), min_size=1, max_size=25)
+
+
+@pytest.fixture
+def short_limits(story, now):
+    """The database says what `POLICY` says."""
+    assert read_policies(DOCUMENT).policies().default == POLICY
+    with story.database.transaction() as transaction:
+        append_policy(transaction, "default", DOCUMENT, "test", now, now - timedelta(days=365))
 
 
 def _readings(history, start_us):
@@ -93,7 +108,7 @@ def _assert_equal(story, late, whole):
         names = ["state"] if _fell_back(story, late[check]) else ["state", "onset_at", "ended_at"]
         if check not in SEVERAL_SENSORS and names[-1] != "state":
             # What goes on is told to a fiftieth of its value, and what is over exactly.
-            names += ["limit_value", "readings", "value"] if alarm["ended_at"] else ["limit_value"]
+            names += ["limit_value", "limit_origin", *(["readings", "value"] if alarm["ended_at"] else [])]
         assert [late[check][n] for n in names] == [alarm[n] for n in names], check
         assert RANK[Severity(late[check]["severity"])] <= RANK[Severity(alarm["severity"])], check
 
@@ -111,16 +126,17 @@ def _register_two(story):
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(history=HISTORY.filter(bool), lateness=st.lists(LATENESS, min_size=1, max_size=40), batches=BATCHES)
+@pytest.mark.usefixtures("short_limits")
 def test_late_readings_end_in_what_one_pass_in_order_says(history, lateness, batches, story, now):
     late, whole = _register_two(story)
     readings = _readings(history, to_us(now - 60 * 24 * HOUR))
     engines = [
-        Engine(story.database, policies=POLICIES, rows_per_cycle=rows, readings_per_cycle=readings)
-        for rows, readings in ((2, 0), (5, 200))
+        Engine(story.database, rows_per_cycle=rows, readings_per_cycle=most)
+        for rows, most in ((2, 0), (5, 200))
     ]
     _feed(story, engines, late, readings, lateness, batches, now)
     story.arrive_batch(replace(readings, meter_key=np.full(len(readings), whole, np.int32)), now)
-    _drain(Engine(story.database, policies=POLICIES), now + 24 * HOUR)
+    _drain(Engine(story.database), now + 24 * HOUR)
     assert _state(story, late) == _state(story, whole)
     _assert_equal(story, _alarms(story, late), _alarms(story, whole))
 
@@ -177,7 +193,7 @@ def _state_at(transaction, key, through):
         "AND device_time <= %(through)s ORDER BY device_time, seq) TO STDOUT (FORMAT binary)",
         {"through": through},
     )
-    meters = MeterCache(DEFAULT_POLICIES).table(transaction, keys)
+    meters = MeterCache().table(transaction, keys)
     done = evaluate(decode_readings(copied), meters, initial_state(1))
     return keys, np.zeros(1, dtype=np.int16), done.state
 
@@ -199,11 +215,12 @@ def test_a_checkpoint_after_the_late_reading_would_give_another_state(story, mak
     assert [alarm["ended_at"] for alarm in story.alarms("flow_over_range")] == [now + 2 * HOUR]
 
 
+@pytest.mark.usefixtures("short_limits")
 def test_without_the_guard_the_property_fails(story, now, monkeypatch):
     """A reading that comes last of all and changes what it is taken for is lost with a later checkpoint."""
     usual = {
         "after_min": 60, "rise": 1, "flow": 8, "temperature": 20, "balance": 300, "battery": 3.6,
-        "battery2": 6.0, "has": "both",
+        "battery2": 6.0, "has": "both", "valve": ABSENT, "status": ABSENT, "ahead_s": -5,
     }  # fmt: skip
     history = [usual] * 3 + [usual | {"flow": 20}] + [usual] * 8
     late, whole = _register_two(story)
@@ -213,7 +230,7 @@ def test_without_the_guard_the_property_fails(story, now, monkeypatch):
         return newest_before(transaction, meter_keys, np.full(len(meter_keys), 1 << 52))
 
     monkeypatch.setattr(work, "newest_before", newest)
-    engines = [Engine(story.database, policies=POLICIES)]
+    engines = [Engine(story.database)]
     _feed(story, engines, late, readings, [0, 0, 0, 40] + [0] * 8, [(1, 0)], now)
     story.arrive_batch(replace(readings, meter_key=np.full(len(readings), whole, np.int32)), now)
     _drain(engines[0], now + 24 * HOUR)

@@ -110,6 +110,14 @@ def test_the_board_shows_everything_that_is_needed_to_act(client, city):
         assert text in page
 
 
+def test_an_alarms_page_says_whose_limit_it_was(client, city):
+    page = f"/alarms/{city.alarm('M1', limit_origin='company')}"
+    assert "the company&#39;s policy" in client.get(page, headers={"accept-language": "en"}).text
+    assert "公司规定" in client.get(page, headers={"accept-language": "zh"}).text
+    without = client.get(f"/alarms/{city.alarm('M1', 'dropout_frame')}", headers={"accept-language": "en"})
+    assert "Limit from" not in without.text
+
+
 def test_the_board_is_ordered_worst_first_and_filtered_by_its_address(client, city):
     city.meter("M2", company="south")
     minor = city.alarm("M1", "battery_low", severity="minor")

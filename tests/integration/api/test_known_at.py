@@ -11,12 +11,13 @@ from alerts.engine import Engine
 from fleet.readings import ReadingBatch
 from fleet.times import to_us
 from ingest.dirty_work import leave_dirty_work
+from storage.policies import append_policy
 from storage.readings import write_readings
 
 HOUR = timedelta(hours=1)
 
 
-def _arrive(city, at, readings):
+def _arrive(city, at, readings, column="flow_m3h"):
     """Readings (hour of the story, flow) arrive at an hour of the story and are evaluated."""
     arrived = city.now + at * HOUR
     times = [to_us(city.now + hour * HOUR) for hour, _ in readings]
@@ -25,7 +26,7 @@ def _arrive(city, at, readings):
         device_time_us=times,
         seq=times,
         received_us=np.full(len(times), to_us(arrived)),
-        flow_m3h=[flow for _, flow in readings],
+        **{column: [value for _, value in readings]},
     )
     with city.database.transaction() as transaction:
         leave_dirty_work(transaction, write_readings(transaction, batch), arrived)
@@ -103,6 +104,29 @@ def test_one_alarm_as_it_stood_with_the_journal_as_it_was(client, night):
     ]
     assert now["journal"][0]["correction"]
     assert client.get(path, params={"known_at": night.now.isoformat()}).status_code == 404
+
+
+def test_whose_limit_it_was_then(client, city):
+    city.now -= timedelta(days=1)
+    city.meter("M1", prepaid=True, balance_unit="CNY")
+    _arrive(city, 0, [(0, 150.0)], "balance")
+    with city.database.transaction() as transaction:
+        said, at = "[default]\nlow_balance = { CNY = 180 }\n", city.now + HOUR
+        append_policy(transaction, "default", said, "test", at, at)
+        company = "[company.north]\nlow_balance = { CNY = 160 }\n"
+        append_policy(transaction, "north", company, "test", at, at + HOUR)
+    _arrive(city, 3, [(3, 140.0)], "balance")
+    times = {f"known_at {hour}": {"known_at": (city.now + hour * HOUR).isoformat()} for hour in (2, 3)}
+    told = {
+        when: [
+            (alarm["limit"], alarm["limit_from"])
+            for alarm in client.get("/api/v1/alarms", params=params).json()["items"]
+            if alarm["check"] == "balance_low"
+        ]
+        for when, params in {**times, "now": {}}.items()
+    }
+    now = [(160.0, "company")]
+    assert told == {"known_at 2": [(200.0, "default")], "known_at 3": now, "now": now}
 
 
 def test_known_now_is_what_is_listed(client, night):

@@ -102,6 +102,14 @@ def test_an_alarm_carries_its_unit_and_its_journal(client, city):
     assert [entry["event"] for entry in flow["journal"]] == ["raise"]
 
 
+def test_an_alarm_says_whose_limit_it_was_held_against(client, city):
+    alarm_id = city.alarm("M1", limit_origin="company")
+    assert client.get(f"/api/v1/alarms/{alarm_id}").json()["limit_from"] == "company"
+    assert [a["limit_from"] for a in client.get("/api/v1/alarms").json()["items"]] == ["company"]
+    nobody = client.get(f"/api/v1/alarms/{city.alarm('M1', 'dropout_frame')}").json()
+    assert (nobody["limit_from"], nobody["journal"][0]["limit_from"]) == (None, None)
+
+
 def test_tasks_are_ordered_by_due_date_and_overdue_is_derived(client, city):
     ids = {days: city.task(days, alarm_id=city.alarm("M1", state="closed")) for days in (5, -2, 0)}
     done = city.task(-9, alarm_id=city.alarm("M1"), state="done")

@@ -9,13 +9,15 @@ from math import nan
 
 import pytest
 
+from alerts.alarms.figures import without_last
 from alerts.alarms.lifecycle import LIFECYCLE, Event, State
-from alerts.alarms.model import Alarm, fold
+from alerts.alarms.model import Alarm, Occurrence, fold
 from alerts.alarms.reconcile import reconcile
 from alerts.alarms.scope import Scope
 from analytics.episodes import ONGOING_US, Episodes
 from fleet.checks import BY_CODE, Severity
 from fleet.flags import Flag
+from fleet.policies import Origin
 
 DECIDED = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=1000)
 HISTORY = Scope(frozenset({7}), frozenset(BY_CODE), history=True)
@@ -290,6 +292,35 @@ def test_a_new_alarm_says_what_was_found():
         part=0,
     )
     assert (change.before, change.event_us, change.correction) == (None, 10, False)
+
+
+def test_an_alarm_takes_over_whose_limit_it_is_and_a_change_of_that_is_an_update():
+    [raised] = reconcile(episode(10, origin=Origin.MODEL), [], DECIDED)
+    assert raised.after.origin is Origin.MODEL
+    known = replace(raised.after, alarm_id=1)
+    [update] = reconcile(episode(10, origin=Origin.COMPANY), [known], DECIDED)
+    assert (update.event, update.after.origin) == (Event.UPDATE, Origin.COMPANY)
+    assert reconcile(episode(10, origin=Origin.MODEL), [known], DECIDED) == []
+
+
+def test_what_an_evaluation_does_not_know_of_a_limit_stays():
+    known = alarm("active_unacked", 10, origin=Origin.MODEL)
+    # A state that holds an open episode knows neither limit nor origin; some checks know the origin alone.
+    assert reconcile(episode(10, limit=nan), [known], DECIDED) == []
+    [update] = reconcile(episode(10, limit=nan, origin=Origin.COMPANY), [known], DECIDED)
+    assert (update.after.limit, update.after.origin) == (160.0, Origin.COMPANY)
+
+
+def test_an_alarm_that_falls_back_on_its_last_but_one_occurrence_tells_whose_limit_that_was():
+    before = Occurrence(
+        onset_us=10, ended_us=20, readings=2, value=165.0, limit=150.0, part=0, origin=Origin.MODEL
+    )
+    again = alarm("cleared_unacked", 50, 60, origin=Origin.COMPANY, occurrences=2, first_onset_us=10)
+    scope = replace(HISTORY, refutable=HISTORY.checks, since_us={7: 0})
+    found = episode(10, 20, origin=Origin.MODEL)
+    assert without_last(replace(again, previous=before)).origin is Origin.MODEL
+    [change] = reconcile(found, [replace(again, previous=before)], DECIDED, scope)
+    assert (change.event, change.after.origin) == (Event.CORRECT, Origin.MODEL)
 
 
 def test_a_recurrence_has_its_own_onset_and_keeps_the_worst_severity():

@@ -33,6 +33,13 @@ def test_a_register_that_moves_behind_a_closed_valve(judge):
     assert case.episodes("flow_with_valve_closed") == [(180, 420, 2, 0.667)]
 
 
+def test_a_zero_that_creeps_is_no_flow(judge):
+    closed = {"valve": [CLOSED] * 5, "volume_m3": [100] * 5}
+    # Qmax is 100 m³/h: 0.05 is the most that a zero may show.
+    assert judge(flow_m3h=[0.05] * 5, **closed).flags("flow_with_valve_closed") == "ugggg"
+    assert judge(flow_m3h=[0.051] * 5, **closed).flags("flow_with_valve_closed") == "uFFFF"
+
+
 def test_a_valve_that_was_opened_again_between_two_reports(judge):
     """The reminder closure at the alarm balance, opened again, and closed when nothing was left."""
     case = judge(

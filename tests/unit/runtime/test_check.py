@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fleet.checks import CATALOGUE
+from fleet.policies import Origin
 from runtime.commands.check import check
 from runtime.findings import COLUMNS, detail
 
@@ -52,7 +53,7 @@ def test_findings_as_csv_and_everything_left_out_is_said(run):
         "readings": "0",
         "value": "365.4166667",
         "limit": "0",
-        "detail": "Battery 1 is 365 days past the end of its life.",
+        "detail": "Battery 1 is 365 days past the end of its life (the limit of its model).",
     }
     assert (over["check"], over["severity"]) == ("flow_over_range", "major")
     assert (over["started_at"], over["ended_at"]) == ("2024-01-01T01:00:00Z", "2024-01-01T02:00:00Z")
@@ -180,6 +181,14 @@ def test_every_check_has_its_sentence(code):
     sentence = detail(code, 7200.0, 3600.0, 1)
     assert sentence.endswith(".")
     assert "{" not in sentence
+
+
+def test_a_sentence_says_whose_limit_it_was():
+    assert detail("balance_low", 40, 50, 0, Origin.COMPANY) == (
+        "Balance down to 40, at or below the limit of 50 (the limit of its company)."
+    )
+    said = {detail("balance_low", 40, 50, 0, origin) for origin in Origin}
+    assert len(said) == len(Origin)
 
 
 def test_a_misread_register_is_not_told_as_a_temperature():

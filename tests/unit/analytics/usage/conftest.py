@@ -15,7 +15,7 @@ from analytics.episodes import ONGOING_US
 from analytics.rollups.hours import hour_rollups
 from analytics.rollups.periods import midnight_us
 from analytics.usage.evaluate import SlowEvaluation, evaluate_slow
-from fleet.checks import BY_NUMBER
+from fleet.checks import BY_CODE, BY_NUMBER
 from fleet.meter_table import MeterTable
 from fleet.meters import Meter
 from fleet.policies import Policies
@@ -54,6 +54,11 @@ class Days:
             for row in range(len(e))
             if BY_NUMBER[int(e.check[row])].code == code
         ]
+
+    def origins(self, code: str) -> set[int]:
+        """Say where the limits of a check's findings come from, as `Origin`."""
+        e = self.result.episodes
+        return set(e.origin[e.check == BY_CODE[code].number].tolist())
 
     @property
     def found(self) -> set[str]:
@@ -111,12 +116,13 @@ def days_of() -> Callable[..., Days]:
         readings: ReadingBatch | None = None,
         meter: dict[str, Any] | None = None,
         policy: Policy = DEFAULT_POLICY,
+        policies: Policies | None = None,
         days: int | None = None,
         **columns: Any,
     ) -> Days:
         batch = readings if readings is not None else readings_of(volumes or [], **columns)
         count = days if days is not None else len(volumes or []) // 24
-        table = MeterTable.build([make_meter(**(meter or {}))], policies=Policies(policy))
+        table = MeterTable.build([make_meter(**(meter or {}))], policies=policies or Policies(policy))
         rollups = hour_rollups(batch, table, ZONE)
         return Days(evaluate_slow(rollups, table, ZONE, MONDAY, MONDAY + count - 1))
 

@@ -11,16 +11,16 @@ TOO_MUCH = [0.0] * 8 + [40.0] * 10 + [130.0] * 4 + [0.0] * 2
 
 
 def test_a_meter_that_never_reaches_a_tenth_of_qmax_is_too_large(days_of) -> None:
-    found = days_of(SMALL * 16)
-    # 360 known hours are there after 15 days.
-    assert found.flags("meter_oversized") == "u" * 14 + "SS"
-    assert found.episodes("meter_oversized") == [(14, None, 2, 0.04, 0.1)]
-    assert set(days_of(USUAL * 16).flags("meter_oversized")) == {"u", "g"}
+    found = days_of(SMALL * 21)
+    # It takes 20 days with use.
+    assert found.flags("meter_oversized") == "u" * 19 + "SS"
+    assert found.episodes("meter_oversized") == [(19, None, 2, 0.04, 0.1)]
+    assert set(days_of(USUAL * 21).flags("meter_oversized")) == {"u", "g"}
 
 
 def test_a_snapshot_shows_the_burner_that_an_hours_mean_hides(days_of) -> None:
-    flow = [35.0 if hour % 24 == 12 else 0.0 for hour in range(16 * 24 + 1)]
-    assert set(days_of(SMALL * 16, flow_m3h=flow).flags("meter_oversized")) == {"u", "g"}
+    flow = [35.0 if hour % 24 == 12 else 0.0 for hour in range(21 * 24 + 1)]
+    assert set(days_of(SMALL * 21, flow_m3h=flow).flags("meter_oversized")) == {"u", "g"}
 
 
 def test_much_volume_above_qmax_on_many_days_is_too_small(days_of) -> None:
