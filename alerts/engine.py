@@ -32,6 +32,7 @@ from alerts.pace import Pace
 from alerts.pieces import Told
 from alerts.rollups.upkeep import Upkeep, Upkept
 from alerts.rollups.work import leave_rollup_work
+from alerts.slow.daily import DailyPass, SlowStep
 from alerts.work import Claim, EngineCycle, Plan, claim, finish, plan_cycle
 from analytics.usage.evaluate import SLOW_CHECKS
 from fleet.checks import BY_CODE
@@ -95,6 +96,7 @@ class Engine:
         self._failpoint = failpoint
         self._cache = MeterCache()
         self._upkeep = Upkeep(database)
+        self._daily = DailyPass(database, self._cache)
 
     def run_once(self, now: datetime) -> EngineCycle:
         """Do the oldest work there is, in one transaction.
@@ -146,6 +148,10 @@ class Engine:
     def run_rollups(self) -> Upkept:
         """Bring the oldest touched roll-ups up to date, in one transaction. Raises as `run_once` does."""
         return self._upkeep.run_once()
+
+    def run_slow(self, now: datetime) -> SlowStep:
+        """Judge some of the days that are over, in one transaction. Raises as `run_once` does."""
+        return self._daily.run_once(now)
 
     def plan(self, today: date, now: datetime, timezone: str | None = None) -> Planned:
         """Write the obligations of the periods running today, and their tasks."""

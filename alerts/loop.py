@@ -16,6 +16,8 @@ from alerts.exceptions import StaleDecisionError
 from alerts.inspections.store import Planned
 from alerts.rollups.upkeep import Upkept
 from alerts.rollups.work import waiting as rollups_waiting
+from alerts.slow.daily import SlowStep
+from alerts.slow.due import slow_waiting
 from alerts.work import EngineCycle
 from storage.database import Database
 from storage.exceptions import SerializationError, StorageError, UniqueViolationError
@@ -46,6 +48,9 @@ class Runs(Protocol):
     def run_rollups(self) -> Upkept:
         """Bring the oldest touched roll-ups up to date."""
 
+    def run_slow(self, now: datetime) -> SlowStep:
+        """Judge some of the days that are over."""
+
     def plan_everywhere(self, now: datetime) -> Planned:
         """Write obligations and their tasks."""
 
@@ -59,6 +64,8 @@ class Rhythm:
     heartbeat_every_s: float = 3.0
     #: Once there is no more to roll up, the work of that long is done together.
     rollups_every_s: float = 30.0
+    #: Once no day waits to be judged, it is so long until the next look.
+    slow_every_s: float = 60.0
 
 
 @dataclass(slots=True)
@@ -80,6 +87,8 @@ class Figures:
     #: Rows of roll-ups that are new or changed.
     rollup_hours: int = 0
     rollup_days: int = 0
+    #: Meters whose last days were judged.
+    slow_judged: int = 0
 
     def add_cycle(self, cycle: EngineCycle) -> None:
         """Count a cycle."""
@@ -108,6 +117,7 @@ class Loop:
         self._next_clock: datetime | None = None
         self._next_heartbeat: datetime | None = None
         self._next_rollups: datetime | None = None
+        self._next_slow: datetime | None = None
         self._planned: Any = None
         #: What is left of the clock's present run.
         self._blocks: list[Any] = []
@@ -153,10 +163,12 @@ class Loop:
             self.figures.add_decided(self._engine.run_clock_block(self._blocks[-1], now))
             self._blocks.pop()
         rolling = self._roll_up_if_due(now)
+        # What is not rolled up yet would only have to be judged again.
+        judging = not rolling and self._judge_if_due(now)
         if self._next_heartbeat is None or now >= self._next_heartbeat:
             self._beat(now, self._started_at)
             self._next_heartbeat = now + timedelta(seconds=self._rhythm.heartbeat_every_s)
-        return cycle.claimed > 0 or rolling or bool(self._blocks)
+        return cycle.claimed > 0 or rolling or judging or bool(self._blocks)
 
     def _roll_up_if_due(self, now: datetime) -> bool:
         """Do one step of the roll-ups' upkeep, so that alarms wait for no more than that."""
@@ -165,9 +177,23 @@ class Loop:
         done = self._engine.run_rollups()
         self.figures.rollup_hours += done.hours
         self.figures.rollup_days += done.days
-        if done.claimed == 0:
+        if done.claimed:
+            # What was rolled up may be what a day waited for.
+            self._next_slow = None
+        else:
             self._next_rollups = now + timedelta(seconds=self._rhythm.rollups_every_s)
         return done.claimed > 0
+
+    def _judge_if_due(self, now: datetime) -> bool:
+        """Judge a block of meters, so that alarms wait for no more than that."""
+        if self._next_slow is not None and now < self._next_slow:
+            return False
+        done = self._engine.run_slow(now)
+        self.figures.slow_judged += done.meters
+        self.figures.add_decided(done.decided)
+        if done.meters == 0:
+            self._next_slow = now + timedelta(seconds=self._rhythm.slow_every_s)
+        return done.meters > 0
 
     def _plan_if_due(self, now: datetime) -> None:
         """Plan on each new day of any company, and when the registry changed."""
@@ -189,5 +215,6 @@ class Loop:
             lag_s = max((now - oldest_at).total_seconds(), 0.0) if oldest_at else 0.0
             figures = {**asdict(self.figures), "waiting": waiting["waiting"], "lag_s": lag_s}
             figures["rollup_waiting"], figures["rollup_lag_s"] = rollups_waiting(transaction, now)
+            figures["slow_due"] = slow_waiting(transaction, now)
             beat = {"started_at": started_at, "now": now, "figures": json.dumps(figures)}
             transaction.execute(_SQL["heartbeat"], beat)

@@ -48,6 +48,7 @@ _COUNTERS = (
     _Family("engine", "tasks_created", "Tasks made.", "tasks_created"),
     _Family("engine", "conflicts", "Rounds given up because another writer was there.", "conflicts"),
     _Family("engine", "rollup_hours", "Hours rolled up, new or changed.", "rollup_hours"),
+    _Family("engine", "slow_judged", "Meters whose last days the slow checks judged.", "slow_judged"),
 )
 _GAUGES = (
     _Family("ingest", "connected", "1 while the broker is connected, else 0.", "connected"),
@@ -69,6 +70,7 @@ _GAUGES = (
     _Family("ingest", "last_batch_messages", "Messages of the last batch.", "last_batch_messages"),
     _Family("ingest", "resident_memory_bytes", "Memory of the process.", "rss_bytes"),
     _Family("engine", "rollup_lag_seconds", "For how long the oldest roll-up waits.", "rollup_lag_s"),
+    _Family("engine", "slow_due", "Meters that wait for the slow checks.", "slow_due"),
 )
 
 

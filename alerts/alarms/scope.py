@@ -34,6 +34,9 @@ class Scope:
     #: Meter number -> when its newest reading arrived, microseconds since 1970.
     arrived_us: Mapping[int, int] = field(default_factory=dict)
 
+    #: The history began with all that was open: what reaches into it and is not shown never was.
+    whole: bool = False
+
     def covers(self, key: Key) -> bool:
         """Tell whether absence means something for this meter and check."""
         return key[0] in self.meters and key[1] in self.checks
@@ -50,6 +53,9 @@ class Scope:
             return False
         if alarm.first_onset_us >= from_us:
             return True
+        if self.whole:
+            # An earlier occurrence stands for itself.
+            return alarm.until_us > from_us and alarm.first_onset_us == alarm.onset_us
         newest = self.last_alarm_id.get(alarm.meter_key)
         # The clock raises silences, too, whatever has been evaluated; their onset says where they belong.
         known = newest is not None and alarm.alarm_id is not None and alarm.check != "meter_silent"
@@ -58,7 +64,11 @@ class Scope:
     def refutes_last(self, alarm: Alarm) -> bool:
         """Tell whether an alarm's last occurrence, where no episode supports it, never was."""
         from_us = self.refutes_from((alarm.meter_key, alarm.check))
-        return from_us is not None and (alarm.onset_us >= from_us or self.refutes(alarm))
+        if from_us is None:
+            return False
+        # One of no length was cleared because nothing showed it.
+        reaches = self.whole and (alarm.until_us > from_us or alarm.until_us == alarm.onset_us)
+        return alarm.onset_us >= from_us or reaches or self.refutes(alarm)
 
     def was_known(self, meter_key: int, event_us: int) -> bool:
         """Tell whether a moment of a meter's time had been evaluated before."""

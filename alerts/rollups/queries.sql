@@ -46,14 +46,20 @@ SELECT array_agg(meter_key ORDER BY meter_key) AS meter_keys,
 FROM rollup_meter WHERE meter_key = ANY(%(meter_keys)s) AND used_since IS NOT NULL
 
 -- rollup_meters_write --
--- Writes since when registers were above 0, in the order of the meters so that upkeeps do not deadlock.
-INSERT INTO rollup_meter (meter_key, used_since)
+-- Writes since when registers were above 0, in the order of the meters so that upkeeps do not deadlock; and
+-- where the slow checks have to begin again, because the day before a touched one is judged already.
+INSERT INTO rollup_meter AS known (meter_key, used_since, slow_again)
 SELECT new.meter_key,
     CASE WHEN new.used_since_us <> %(absent)s
-        THEN timestamptz 'epoch' + new.used_since_us * interval '1 microsecond' END
-FROM unnest(%(meter_keys)s::integer[], %(used_since_us)s::bigint[]) AS new (meter_key, used_since_us)
+        THEN timestamptz 'epoch' + new.used_since_us * interval '1 microsecond' END,
+    date 'epoch' + new.day - 1
+FROM unnest(%(meter_keys)s::integer[], %(used_since_us)s::bigint[], %(days)s::integer[])
+    AS new (meter_key, used_since_us, day)
 ORDER BY new.meter_key
-ON CONFLICT (meter_key) DO UPDATE SET used_since = excluded.used_since
+ON CONFLICT (meter_key) DO UPDATE
+SET used_since = excluded.used_since,
+    slow_again = CASE WHEN excluded.slow_again <= known.slow_settled
+        THEN least(known.slow_again, excluded.slow_again) ELSE known.slow_again END
 
 -- rollup_hours_between --
 -- Lists the hours that some meters have rows of, after one moment and up to another.

@@ -22,7 +22,7 @@ from alerts.rollups.work import RollupClaim, claim, finish
 from analytics.block import US_PER_DAY
 from analytics.rollups.hours import first_use_us, hour_rollups
 from analytics.rollups.merge import day_rollups
-from analytics.rollups.periods import Granularity
+from analytics.rollups.periods import Granularity, local_days
 from fleet.meter_table import MeterTable
 from fleet.readings import ABSENT, ReadingBatch
 from fleet.times import to_datetime
@@ -140,10 +140,10 @@ class Upkeep:
         readings = _readings(transaction, each.hours, zone)
         stored_us, found_us = _stored_use(transaction, meters), _found_use(meters, readings)
         since_us = np.minimum(stored_us, found_us)
-        # First of all writing: where two upkeeps meet, the later one finds out before it did more.
-        _write_use(transaction, meters, since_us)
-        self._failpoint("meters_written")
         touched, more = _judged_anew(transaction, each, stored_us, since_us)
+        # First of all writing: where two upkeeps meet, the later one finds out before it did more.
+        _write_meters(transaction, meters, since_us, _first_days(touched, meters, zone))
+        self._failpoint("meters_written")
         if len(more):
             readings = ReadingBatch.concatenate([readings, _readings(transaction, more, zone)])
         # What lies in the hours at hand is found there again, and counts only from then on.
@@ -178,9 +178,18 @@ def _found_use(meters: MeterTable, readings: ReadingBatch) -> NDArray[np.int64]:
     return since_us
 
 
-def _write_use(transaction: Transaction, meters: MeterTable, since_us: NDArray[np.int64]) -> None:
+def _first_days(touched: Pairs, meters: MeterTable, zone: ZoneInfo) -> NDArray[np.int64]:
+    """Give the first touched local day of each meter, days since 1970-01-01."""
+    first = touched.begin_us[np.searchsorted(touched.meter_keys, meters.meter_key)]
+    return local_days(first, zone).number
+
+
+def _write_meters(
+    transaction: Transaction, meters: MeterTable, since_us: NDArray[np.int64], days: NDArray[np.int64]
+) -> None:
+    """Write since when meters are used, and what the slow checks must judge again."""
     used_since_us = np.where(since_us == _NEVER_US, ABSENT, since_us)
-    rows = {"meter_keys": meters.meter_key, "used_since_us": used_since_us, "absent": ABSENT}
+    rows = {"meter_keys": meters.meter_key, "used_since_us": used_since_us, "absent": ABSENT, "days": days}
     transaction.execute(_SQL["rollup_meters_write"], rows)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,12 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.block import Floats
-from analytics.episodes import Episodes
+from analytics.episodes import ONGOING_US, Episodes
+from analytics.pipeline import in_order
 from analytics.segments import Segments
 from analytics.tracking import OPEN_DTYPE, Decisions, Tracker, nothing_open
 from analytics.usage.calendar import Times
 from analytics.usage.verdict import DayFlags
+from fleet.checks import BY_CODE
 from fleet.flags import Flag
+from fleet.policies import Origin
 from fleet.readings import ABSENT
 
 #: Version of `SLOW_OPEN_DTYPE`; stored episodes of another version are worthless.
@@ -49,6 +53,43 @@ def no_slow_open(n: int) -> NDArray[np.void]:
         out[name] = nothing_open(n)
         out[f"{name}_limit"] = np.nan
     return out
+
+
+#: Parts of checks with several, and the check and the part that each stands for.
+_PARTS = {
+    "usage_shift_up": ("usage_shift", 0),
+    "usage_shift_down": ("usage_shift", 0),
+    "battery1_forecast": ("battery_forecast", 1),
+    "battery2_forecast": ("battery_forecast", 2),
+}
+
+
+def open_slow(
+    meter_key: NDArray[np.int32], carried: NDArray[np.void], origins: Mapping[str, NDArray[np.uint8]]
+) -> Episodes:
+    """List the episodes that m meters have open.
+
+    Where their limits come from is not carried: `origins` says it, name -> shape (m,), if anybody knows.
+    """
+    found = []
+    for name in SLOW_TRACKED:
+        rows = np.flatnonzero(carried[name]["started_us"] != ABSENT)
+        code, part = _PARTS.get(name, (name, 0))
+        open_ = carried[name][rows]
+        episodes = Episodes.build(
+            meter_key=meter_key[rows],
+            check=BY_CODE[code].number,
+            flag=open_["flag"],
+            part=part,
+            started_us=open_["started_us"],
+            ended_us=ONGOING_US,
+            readings=open_["readings"],
+            value=open_["value"],
+            limit=carried[f"{name}_limit"][rows],
+            origin=origins[name][rows] if name in origins else Origin.NONE,
+        )
+        found.append(episodes)
+    return in_order(Episodes.concatenate(found))
 
 
 def track_days(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,11 @@ class DayFlags:
     #: The worse of two values: np.fmax or np.fmin.
     worse: np.ufunc = np.fmax
     part: int = 0
+
+    def between(self, days: slice) -> DayFlags:
+        """Select a stretch of the days."""
+        names = ("flag", "value", "limit", "onset_us")
+        return replace(self, **{name: getattr(self, name)[:, days] for name in names})
 
 
 def judge_days(

@@ -387,3 +387,25 @@ def test_every_change_is_a_row_of_the_table():
     for _, alarms, episodes, _ in CASES:
         for change in reconcile(Episodes.concatenate(episodes), alarms, DECIDED):
             assert LIFECYCLE.after(change.before, change.event) is change.after.state
+
+
+#: A history from 50 on that began with all that was open.
+WHOLE = replace(HISTORY, refutable=HISTORY.checks, since_us={7: 50}, whole=True)
+
+
+@pytest.mark.parametrize("known", [alarm(ACTIVE, 30), alarm(CLEARED, 30, 60)])
+def test_what_reaches_into_a_whole_history_and_is_not_shown_never_was(known):
+    [change] = reconcile(Episodes.empty(), [known], DECIDED, WHOLE)
+    assert (change.event, change.correction, change.after.ended_us) == (Event.WITHDRAW, True, 30)
+    assert reconcile(Episodes.empty(), [alarm(CLEARED, 30, 50)], DECIDED, WHOLE) == []
+    assert reconcile(episode(30), [alarm(ACTIVE, 30)], DECIDED, WHOLE) == []
+
+
+@pytest.mark.parametrize(("state", "ended"), [(ACTIVE, None), (CLEARED, 60)])
+def test_an_earlier_occurrence_stands_though_the_last_one_never_was(state, ended):
+    before = Occurrence(onset_us=10, ended_us=20, readings=2, value=165.0, limit=150.0, part=0)
+    known = alarm(state, 30, ended, occurrences=2, first_onset_us=10, previous=before)
+    changes = reconcile(Episodes.empty(), [known], DECIDED, WHOLE)
+    [left] = after([known], changes)
+    assert (left.state, left.onset_us, left.ended_us) == (CLEARED, 10, 20)
+    assert all(change.correction for change in changes)
