@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from analytics.block import Floats
 from analytics.rollups.registers import shown_decimals
 from analytics.segments import Mask
+from analytics.usage.correction import standard_per_m3
 from analytics.usage.grid import Grid, sum_by
 from analytics.usage.verdict import DayFlags, Judged, flags, judge_days
 from analytics.usage.windows import count, first_day_of, median, past
@@ -45,12 +46,14 @@ class Account:
 
         An interval in which the balance rose is a top-up, whose own gas nobody can tell apart. An
         interval belongs to the day in which it begins, and must end on that day or the next. A day
-        on which gas was measured and the balance never fell is left to `balance_frozen`.
+        on which gas was measured and the balance never fell is left to `balance_frozen`; one on which
+        the balance came now beside the working register, now beside the standard one, is not known.
         """
         r = grid.rollups
         at = np.flatnonzero(~np.isnan(r.balance_first))
         row, day = grid.row[at], grid.day[at]
         total = _rise(r.balance_first_register[at], r.balance_last_register[at], row, grid)
+        total[r.balance_first_standard[at] != r.balance_last_standard[at]] = np.nan
         within = total - r.added_volume[at]
         shape = grid.volume_m3.shape
         spent = sum_by(row, day, r.balance_spent[at], shape)
@@ -59,6 +62,7 @@ class Account:
         one, other = at[there], at[there + 1]
         fall = r.balance_last[one] - r.balance_first[other]
         moved = _rise(r.balance_last_register[one], r.balance_first_register[other], row[there], grid)
+        moved[r.balance_last_standard[one] != r.balance_first_standard[other]] = np.nan
         counts = fall >= 0
         of = (row[there][counts], day[there][counts])
         spent += sum_by(*of, fall[counts], shape)
@@ -79,6 +83,10 @@ def check_balance_mismatch(grid: Grid, judged: range) -> DayFlags:
     register and balance, and at least half of the days with use, four or more, differ to the same side
     by themselves. FAIL above `balance_mismatch_fail_share`. Looks back `LOOKBACK_DAYS`.
 
+    A meter with a corrector may be charged by either of its registers. Where the price is given, the
+    week is held against the working volume, and against that times what the day's standard volume was
+    to its working volume; the nearer one counts. A learned price is that of the working volume.
+
     Top-ups are no mismatch. MISSING at a meter that is not prepaid, or that reports no balance; UNKNOWN
     with fewer than four days with use, or no price. A new tariff is a mismatch until the policy says
     it, or, with a learned price, until two weeks later.
@@ -96,37 +104,70 @@ def check_balance_mismatch(grid: Grid, judged: range) -> DayFlags:
     """
     meters = grid.meters
     account = Account.of(grid)
-    step = meters.register_step_m3
+    known = ~np.isnan(meters.price_per_m3)
+    standard = np.where(known[:, None], account.volume_m3 * standard_per_m3(grid), np.nan)
     prepaid = np.where(meters.prepaid[:, None], account.spent, np.nan)
+    share = np.where(
+        known,
+        meters.limit(lambda p: p.balance_mismatch_share),
+        meters.limit(lambda p: p.balance_mismatch_learned_share),
+    )
 
     def judge(day: int) -> Judged:
-        spent, volume = (past(v, grid.era, day, 0, _WEEK - 1) for v in (prepaid, account.volume_m3))
-        learned = _learned_price(grid, account, day)
-        known = ~np.isnan(meters.price_per_m3)
-        price = np.where(known, meters.price_per_m3, learned)
-        share = np.where(
-            known,
-            meters.limit(lambda p: p.balance_mismatch_share),
-            meters.limit(lambda p: p.balance_mismatch_learned_share),
-        )
+        price = np.where(known, meters.price_per_m3, _learned_price(grid, account, day))
         shown = past(account.decimals, grid.era, day, 0, _WEEK - 1)
-        slack = step * price + 10.0 ** -np.fmax.reduce(shown, axis=1, initial=0.0)
-        off = spent - volume * price[:, None]
-        cost = np.where(np.isnan(off), 0.0, volume) * price[:, None]
-        week, limit = np.nansum(off, axis=1), share * cost.sum(axis=1)
-        limit = limit + meters.limit(lambda p: p.balance_mismatch_steps) * slack
-        bad = np.sign(week)[:, None] * off > share[:, None] * cost + slack[:, None]
-        used = ((volume > 0) | (spent > 0)) & ~np.isnan(off)
-        enough = used.sum(axis=1) >= _LEAST_DAYS
+        slack = meters.register_step_m3 * price + 10.0 ** -np.fmax.reduce(shown, axis=1, initial=0.0)
+        spent, working, other = (
+            past(v, grid.era, day, 0, _WEEK - 1) for v in (prepaid, account.volume_m3, standard)
+        )
+        steps = meters.limit(lambda p: p.balance_mismatch_steps) * slack
+        of_working, of_standard = (_Week.of(spent, v, price, share, slack) for v in (working, other))
+        week = of_working.or_nearer(of_standard)
+        limit = share * week.cost + steps
         flag = flags(
             missing=np.isnan(prepaid[:, day]),
-            unknown=~enough | np.isnan(price),
-            suspect=(np.abs(week) > limit) & (bad.sum(axis=1) >= _BAD_DAYS_SHARE * used.sum(axis=1)),
-            fail=np.abs(week) > meters.limit(lambda p: p.balance_mismatch_fail_share) * cost.sum(axis=1),
+            unknown=~week.enough | np.isnan(price),
+            suspect=(np.abs(week.off) > limit) & week.one_sided,
+            fail=np.abs(week.off) > meters.limit(lambda p: p.balance_mismatch_fail_share) * week.cost,
         )
-        return Judged(flag, np.abs(week), limit, first_day_of(bad, day, _WEEK - 1))
+        return Judged(flag, np.abs(week.off), limit, first_day_of(week.bad, day, _WEEK - 1))
 
     return judge_days(CODE, judge, grid.calendar, judged, meters.origin_of("balance_mismatch_share"))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Week:
+    """What seven days lost, held against what a volume costs; shapes (m,), of `bad` (m, 7)."""
+
+    #: What was lost beyond the cost, and the cost, in the balance's unit.
+    off: Floats
+    cost: Floats
+    #: Days that differ by themselves, to the side of the week; whether they are half of those with use.
+    bad: Mask
+    one_sided: Mask
+    #: Whether enough days had use.
+    enough: Mask
+
+    @classmethod
+    def of(cls, spent: Floats, volume_m3: Floats, price: Floats, share: Floats, slack: Floats) -> Self:
+        off = spent - volume_m3 * price[:, None]
+        cost = np.where(np.isnan(off), 0.0, volume_m3) * price[:, None]
+        week = np.nansum(off, axis=1)
+        bad = np.sign(week)[:, None] * off > share[:, None] * cost + slack[:, None]
+        used = (((volume_m3 > 0) | (spent > 0)) & ~np.isnan(off)).sum(axis=1)
+        one_sided = bad.sum(axis=1) >= _BAD_DAYS_SHARE * used
+        return cls(week, cost.sum(axis=1), bad, one_sided, used >= _LEAST_DAYS)
+
+    def or_nearer(self, other: Self) -> Self:
+        """Take the other week where it is known and its difference is the smaller one."""
+        nearer = other.enough & (np.abs(other.off) < np.abs(self.off))
+        return type(self)(
+            off=np.where(nearer, other.off, self.off),
+            cost=np.where(nearer, other.cost, self.cost),
+            bad=np.where(nearer[:, None], other.bad, self.bad),
+            one_sided=np.where(nearer, other.one_sided, self.one_sided),
+            enough=self.enough,
+        )
 
 
 def _rise(before: Floats, after: Floats, row: NDArray[np.intp], grid: Grid) -> Floats:

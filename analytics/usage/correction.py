@@ -150,3 +150,22 @@ def _uncorrected(grid: Grid) -> NDArray[np.bool_]:
     apart = np.abs(rollups.register_first - rollups.std_register_first)
     same = apart < grid.meters.register_step_m3[grid.row]
     return grid.per_day(same.astype(np.float64)) > 0
+
+
+def standard_per_m3(grid: Grid) -> Floats:
+    """Tell how many standard m³ a working m³ was on each day, shape (m, D).
+
+    1 on a day on which neither register moved; NaN on one without both registers.
+    """
+    working, standard = grid.moves
+    one, other = _matched(grid, working, standard)
+    days = grid.calendar.day_of_hour
+    near = days[working.after[one]] <= days[working.before[one]] + 1
+    one, other = one[near], other[near]
+    row, day = working.row[one], days[working.before[one]]
+    shape = grid.volume_m3.shape
+    moved = sum_by(row, day, working.moved_m3[one], shape)
+    moved_std = sum_by(row, day, standard.moved_m3[other], shape)
+    seen = sum_by(row, day, np.ones(len(row)), shape) > 0
+    ratio = np.divide(moved_std, moved, out=np.ones(shape), where=moved != 0)
+    return np.where(seen, ratio, np.nan)

@@ -63,6 +63,44 @@ def test_a_balance_in_coarse_steps_is_not_taken_for_a_loss(days_of) -> None:
     assert "S" not in found.flags("balance_mismatch")
 
 
+def test_a_corrected_meter_may_be_charged_by_either_register(days_of) -> None:
+    hours = DAY * 10
+    standard = np.round(5000.0 + np.concatenate([[0.0], np.cumsum(hours)]) * 1.05, 6)
+    for price in (1.0, 1.05):
+        found = days_of(hours, std_volume_m3=standard, balance=balance_of(hours, price), meter=PREPAID)
+        assert found.flags("balance_mismatch") == "uuu" + "g" * 7
+        found = days_of(
+            hours,
+            std_volume_m3=standard,
+            balance=balance_of(hours, 3.6 * price),
+            meter={"prepaid": True},
+            policy=Policy(price_per_m3=3.6),
+        )
+        assert found.flags("balance_mismatch") == "uuu" + "g" * 7
+
+
+def test_a_week_that_fits_neither_register_is_held_against_the_nearer_one(days_of) -> None:
+    hours = DAY * 7
+    standard = np.round(5000.0 + np.concatenate([[0.0], np.cumsum(hours)]) * 1.05, 6)
+    found = days_of(hours, std_volume_m3=standard, balance=balance_of(hours, 1.2), meter=PREPAID)
+    # 84 m³ were charged; 70 m³ by the working register are 14 less, 73.5 m³ by the standard one 10.5 less.
+    # The limit, of the first four days: 2 % of 42 m³ and four steps of 0.01 and 0.1 m³.
+    assert found.flags("balance_mismatch") == "uuu" + "FFFF"
+    assert found.episodes("balance_mismatch") == [(0, None, 4, 10.5, 1.28)]
+
+
+def test_from_one_register_to_the_other_nothing_is_measured(days_of) -> None:
+    hours = DAY * 7
+    working = 1000.0 + np.concatenate([[0.0], np.cumsum(hours)])
+    standard = 5000.0 + working
+    working[85:] = np.nan
+    found = days_of(
+        hours, volume_m3=working, std_volume_m3=standard, balance=balance_of(hours, 1.0), meter=PREPAID
+    )
+    # On day 3 the working register goes missing, 5,000 m³ below the standard one.
+    assert found.flags("balance_mismatch") == "uuuu" + "ggg"
+
+
 def test_who_does_not_prepay_is_missing(days_of) -> None:
     found = days_of(DAY * 6)
     assert set(found.flags("balance_mismatch") + found.flags("balance_forecast")) == {"-"}
