@@ -13,6 +13,7 @@ from analytics.rollups.registers import shown_decimals
 from analytics.segments import Mask
 from analytics.usage.correction import standard_per_m3
 from analytics.usage.grid import Grid, sum_by
+from analytics.usage.settled import FallHours
 from analytics.usage.verdict import DayFlags, Judged, flags, judge_days
 from analytics.usage.windows import count, first_day_of, median, past
 
@@ -39,6 +40,9 @@ class Account:
     volume_m3: Floats
     #: Decimals that the balance shows on the day; 0 where it shows none.
     decimals: Floats
+    #: Whether gas was measured on the day and the balance never fell.
+    stood: Mask
+    hours: FallHours
 
     @classmethod
     def of(cls, grid: Grid) -> Self:
@@ -46,8 +50,8 @@ class Account:
 
         An interval in which the balance rose is a top-up, whose own gas nobody can tell apart. An
         interval belongs to the day in which it begins, and must end on that day or the next. A day
-        on which gas was measured and the balance never fell is left to `balance_frozen`; one on which
-        the balance came now beside the working register, now beside the standard one, is not known.
+        on which gas was measured and the balance never fell is marked. One on which the balance came
+        now beside the working register, now beside the standard one, is not known.
         """
         r = grid.rollups
         at = np.flatnonzero(~np.isnan(r.balance_first))
@@ -68,9 +72,22 @@ class Account:
         spent += sum_by(*of, fall[counts], shape)
         volume += sum_by(*of, moved[counts], shape)
         seen = sum_by(row[there], day[there], np.ones(len(there)), shape)
-        unknown = (seen == 0) | ((spent == 0) & (volume > 0))
-        spent[unknown], volume[unknown] = np.nan, np.nan
-        return cls(spent, volume, _decimals(grid, at))
+        spent[seen == 0], volume[seen == 0] = np.nan, np.nan
+        fell, used = r.balance_spent[at] > 0, total > 0
+        fell[there] |= fall > 0
+        used[there] |= moved > 0
+        stood = (spent == 0) & (volume > 0)
+        return cls(spent, volume, _decimals(grid, at), stood, FallHours.of(grid, at, fell, used))
+
+    def spent_where_moved(self, settled: Mask) -> Floats:
+        """Blank what was spent on days that are left to `balance_frozen`; `settled` has shape (m,).
+
+        A settled balance stands on the day after one without gas, or of which nothing is known, and
+        nothing is wrong.
+        """
+        rested = np.ones_like(self.stood)
+        rested[:, 1:] = ~(self.volume_m3[:, :-1] > 0)
+        return np.where(self.stood & ~(settled[:, None] & rested), np.nan, self.spent)
 
 
 def check_balance_mismatch(grid: Grid, judged: range) -> DayFlags:
@@ -86,6 +103,10 @@ def check_balance_mismatch(grid: Grid, judged: range) -> DayFlags:
     A meter with a corrector may be charged by either of its registers. Where the price is given, the
     week is held against the working volume, and against that times what the day's standard volume was
     to its working volume; the nearer one counts. A learned price is that of the working volume.
+
+    A balance that is settled at most twice a day, though gas flows in more hours (`settled`), is behind
+    by up to a day. There the limits of SUSPECT and FAIL grow by what the largest day of the week, or
+    the day before it, cost; so a mismatch below a day's share of the week is not seen.
 
     Top-ups are no mismatch. MISSING at a meter that is not prepaid, or that reports no balance; UNKNOWN
     with fewer than four days with use, or no price. A new tariff is a mismatch until the policy says
@@ -106,7 +127,6 @@ def check_balance_mismatch(grid: Grid, judged: range) -> DayFlags:
     account = Account.of(grid)
     known = ~np.isnan(meters.price_per_m3)
     standard = np.where(known[:, None], account.volume_m3 * standard_per_m3(grid), np.nan)
-    prepaid = np.where(meters.prepaid[:, None], account.spent, np.nan)
     share = np.where(
         known,
         meters.limit(lambda p: p.balance_mismatch_share),
@@ -114,7 +134,11 @@ def check_balance_mismatch(grid: Grid, judged: range) -> DayFlags:
     )
 
     def judge(day: int) -> Judged:
-        price = np.where(known, meters.price_per_m3, _learned_price(grid, account, day))
+        settled = account.hours.settled(grid, day, LOOKBACK_DAYS)
+        moved = account.spent_where_moved(settled)
+        prepaid = np.where(meters.prepaid[:, None], moved, np.nan)
+        learned = _learned_price(grid, moved, account.volume_m3, day, settled)
+        price = np.where(known, meters.price_per_m3, learned)
         shown = past(account.decimals, grid.era, day, 0, _WEEK - 1)
         slack = meters.register_step_m3 * price + 10.0 ** -np.fmax.reduce(shown, axis=1, initial=0.0)
         spent, working, other = (
@@ -123,12 +147,15 @@ def check_balance_mismatch(grid: Grid, judged: range) -> DayFlags:
         steps = meters.limit(lambda p: p.balance_mismatch_steps) * slack
         of_working, of_standard = (_Week.of(spent, v, price, share, slack) for v in (working, other))
         week = of_working.or_nearer(of_standard)
-        limit = share * week.cost + steps
+        largest = [_largest_day(grid, v, day) for v in (account.volume_m3, standard)]
+        late = np.where(settled, np.where(week.standard, largest[1], largest[0]) * price, 0.0)
+        limit = share * week.cost + steps + late
+        fail = meters.limit(lambda p: p.balance_mismatch_fail_share) * week.cost + late
         flag = flags(
             missing=np.isnan(prepaid[:, day]),
             unknown=~week.enough | np.isnan(price),
             suspect=(np.abs(week.off) > limit) & week.one_sided,
-            fail=np.abs(week.off) > meters.limit(lambda p: p.balance_mismatch_fail_share) * week.cost,
+            fail=np.abs(week.off) > fail,
         )
         return Judged(flag, np.abs(week.off), limit, first_day_of(week.bad, day, _WEEK - 1))
 
@@ -147,6 +174,8 @@ class _Week:
     one_sided: Mask
     #: Whether enough days had use.
     enough: Mask
+    #: Whether it is held against the standard volume.
+    standard: Mask
 
     @classmethod
     def of(cls, spent: Floats, volume_m3: Floats, price: Floats, share: Floats, slack: Floats) -> Self:
@@ -156,7 +185,8 @@ class _Week:
         bad = np.sign(week)[:, None] * off > share[:, None] * cost + slack[:, None]
         used = (((volume_m3 > 0) | (spent > 0)) & ~np.isnan(off)).sum(axis=1)
         one_sided = bad.sum(axis=1) >= _BAD_DAYS_SHARE * used
-        return cls(week, cost.sum(axis=1), bad, one_sided, used >= _LEAST_DAYS)
+        working = np.zeros(len(week), np.bool_)
+        return cls(week, cost.sum(axis=1), bad, one_sided, used >= _LEAST_DAYS, working)
 
     def or_nearer(self, other: Self) -> Self:
         """Take the other week where it is known and its difference is the smaller one."""
@@ -167,6 +197,7 @@ class _Week:
             bad=np.where(nearer[:, None], other.bad, self.bad),
             one_sided=np.where(nearer, other.one_sided, self.one_sided),
             enough=self.enough,
+            standard=nearer,
         )
 
 
@@ -185,11 +216,21 @@ def _decimals(grid: Grid, at: NDArray[np.intp]) -> Floats:
     return out
 
 
-def _learned_price(grid: Grid, account: Account, day: int) -> Floats:
-    spent, volume = (
-        past(values, grid.era, day, _WEEK, LOOKBACK_DAYS - 1) for values in (account.spent, account.volume_m3)
-    )
+def _largest_day(grid: Grid, volume_m3: Floats, day: int) -> Floats:
+    """Take the largest day of the week and the day before it, shape (m,), m³."""
+    days = past(volume_m3, grid.era, day, 0, _WEEK)
+    return np.asarray(np.fmax.reduce(days, axis=1, initial=0.0), dtype=np.float64)
+
+
+def _learned_price(grid: Grid, spent: Floats, volume_m3: Floats, day: int, settled: Mask) -> Floats:
+    """Learn the price from the four weeks before, shape (m,).
+
+    A day of a settled balance has the gas of another day, so there the sums count, not the days.
+    """
+    spent, volume = (past(values, grid.era, day, _WEEK, LOOKBACK_DAYS - 1) for values in (spent, volume_m3))
     enough: Mask = volume >= _LEAST_STEPS * grid.meters.register_step_m3[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         prices = np.where(enough & (spent > 0), spent / volume, np.nan)
-    return np.where(count(prices) >= _LEAST_HISTORY, median(prices), np.nan)
+        whole = np.nansum(spent, axis=1) / np.nansum(np.where(np.isnan(spent), 0.0, volume), axis=1)
+    price = np.where(settled, whole, median(prices))
+    return np.where(count(prices) >= _LEAST_HISTORY, price, np.nan)

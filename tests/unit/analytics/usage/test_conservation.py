@@ -106,6 +106,37 @@ def test_who_does_not_prepay_is_missing(days_of) -> None:
     assert set(found.flags("balance_mismatch") + found.flags("balance_forecast")) == {"-"}
 
 
+#: 10, 12, 8, 13 and 7 m³ from Monday to Friday, and nothing at weekends.
+WEEK = [v * d for d in (1.0, 1.2, 0.8, 1.3, 0.7) for v in DAY] + [0.0] * 48
+
+
+def settled_at_three(hours: list[float], price: float = 1.0) -> np.ndarray:
+    """Take at 03:00 what was used until then."""
+    every = balance_of(hours, price)
+    at = np.arange(len(every))
+    return every[np.maximum((at - 3) // 24 * 24 + 3, 0)]
+
+
+@pytest.mark.parametrize("meter", [PREPAID, {"prepaid": True}])
+def test_a_balance_settled_at_three_is_behind_by_a_day(days_of, meter) -> None:
+    hours = WEEK * 6
+    found = days_of(hours, balance=settled_at_three(hours), meter=meter)
+    # What a Friday used is settled on Saturday, and on Monday there is nothing to settle.
+    flags = found.flags("balance_mismatch")
+    assert set(flags[4:]) <= {"u", "g"}
+    assert flags[35:] == "g" * 7
+
+
+def test_a_settled_balance_that_loses_more_than_a_days_share_is_a_mismatch(days_of) -> None:
+    hours = WEEK * 3
+    found = days_of(hours, balance=settled_at_three(hours, 1.5), meter=PREPAID)
+    # Of 50 m³, 75 are charged. What may differ: 1 m³, four steps of 0.11 and the largest day, 13 m³.
+    assert found.flags("balance_mismatch")[14:] == "FFFFFFF"
+    # At 20 % more a week is 10 m³ off, which is less than that day.
+    found = days_of(hours, balance=settled_at_three(hours, 1.2), meter=PREPAID)
+    assert set(found.flags("balance_mismatch")[7:]) == {"g"}
+
+
 def test_days_to_zero_by_the_pattern_of_the_week(days_of) -> None:
     week = DAY * 5 + [0.0] * 48
     hours = week * 2 + DAY * 3
