@@ -65,6 +65,13 @@ def test_a_register_that_rolls_over_moved_and_one_that_falls_is_not_known() -> N
     assert lost[1] == 5 + 1
 
 
+@pytest.mark.parametrize(("price", "flag"), [(0.91, "S"), (0.89, "F"), (1.09, "S"), (1.11, "F")])
+def test_a_tenth_too_little_or_too_much_is_a_failure(days_of, price: float, flag: str) -> None:
+    hours = DAY * 8
+    found = days_of(hours, balance=balance_of(hours, price), meter=PREPAID)
+    assert found.flags("balance_mismatch") == "uuu" + flag * 5
+
+
 def test_a_week_that_balances_is_good_whatever_was_topped_up(days_of) -> None:
     hours = DAY * 9
     balance = balance_of(hours, 1.0)
@@ -111,6 +118,13 @@ def test_days_to_zero_by_the_pattern_of_the_week(days_of) -> None:
     # as working days.
     assert found.flags("balance_forecast") == "u" * 13 + "g" + "SSS"
     assert found.episodes("balance_forecast") == [(14, None, 3, 5.0, 7.0)]
+
+
+def test_three_days_left_are_a_failure(days_of) -> None:
+    hours = DAY * 18
+    found = days_of(hours, balance=balance_of(hours, 1.0, first=200.0), meter=PREPAID)
+    # 60, 50, 40, 30 and 20 m³ are left, at 10 m³ a day.
+    assert found.flags("balance_forecast")[13:] == "SSSFF"
 
 
 @pytest.mark.parametrize(
