@@ -117,7 +117,7 @@ def check(
 def _judge(
     known: KnownReadings, policies: PolicyFile, zone: ZoneInfo, now_us: int | None, offset_s: int
 ) -> Evaluation:
-    table = MeterTable.build(known.meters, policies=policies.policies())
+    table = MeterTable.build(known.meters, policies=policies.policies(), zones=zone.key)
     fast = evaluate_history(known.readings, table, now_us, utc_offset_s=offset_s)
     slow = slow_history(known.readings, table, zone, now_us)
     return replace(fast, episodes=in_order(Episodes.concatenate([fast.episodes, slow])))
@@ -139,7 +139,7 @@ def _write(found: list[Finding], out: Path | None) -> None:
 
 
 def _write_rollups(known: KnownReadings, policies: PolicyFile, zone: ZoneInfo, path: Path) -> int:
-    table = MeterTable.build(known.meters, policies=policies.policies())
+    table = MeterTable.build(known.meters, policies=policies.policies(), zones=zone.key)
     volumes = volumes_of(known.readings, table, known.ids, zone)
     with path.open("w", encoding="utf-8", newline="") as sink:
         return write_volumes(volumes, zone, sink)
