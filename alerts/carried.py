@@ -7,26 +7,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.state import STATE_DTYPE, STATE_LAYOUT, initial_state
+from alerts.packed import STORED_LAYOUT, pack, unpack
+from analytics.state import initial_state
 from fleet.readings import ABSENT
-from storage.copy_codec import CopyColumn, decode_copy, encode_copy
+from storage.copy_arrays import decode_arrays
+from storage.copy_codec import CopyColumn
+from storage.copy_varied import encode_varied
 from storage.database import Transaction
 from storage.named_sql import load_queries
 
 _SQL = load_queries("alerts")
 
-_STATE = CopyColumn("state", f"bytea{STATE_DTYPE.itemsize}", nullable=False)
-_LOADED = (
-    CopyColumn("meter_key", "int4", nullable=False),
-    CopyColumn("evaluated_through", "timestamptz", nullable=False),
-    CopyColumn("usable", "int2", nullable=False),
-    _STATE,
-)
+#: What `states_copy_out` gives, array by array.
+_LOADED = ("int4", "timestamptz", "int2", "int4", "bytea")
 _SAVED = (
     CopyColumn("meter_key", "int4", nullable=False),
     CopyColumn("evaluated_through", "timestamptz", nullable=False),
     CopyColumn("last_received_at", "timestamptz", nullable=False),
-    _STATE,
 )
 
 
@@ -43,18 +40,21 @@ class Carried:
 
 def load_states(transaction: Transaction, meter_keys: NDArray[np.int32]) -> Carried:
     """Load the states of meters, sorted by number; a meter without one begins anew."""
+    wanted = {"meter_keys": meter_keys, "layout": STORED_LAYOUT}
+    keys, through_us, usable, lengths, packed = decode_arrays(
+        _LOADED, transaction.copy_out(_SQL["states_copy_out"], wanted)
+    )
+    found, sound = unpack(packed, lengths)
+    rows = np.searchsorted(meter_keys, keys)
+    if len(rows) == len(meter_keys) and np.array_equal(keys, meter_keys):
+        return Carried(found, through_us, sound & (usable == 1))
     carried = Carried(
         state=initial_state(len(meter_keys)),
         through_us=np.full(len(meter_keys), ABSENT, dtype=np.int64),
         usable=np.ones(len(meter_keys), dtype=np.bool_),
     )
-    wanted = {"meter_keys": meter_keys, "layout": STATE_LAYOUT, "blank": bytes(STATE_DTYPE.itemsize)}
-    found = decode_copy(_LOADED, transaction.copy_out(_SQL["states_copy_out"], wanted))
-    rows = np.searchsorted(meter_keys, found["meter_key"])
-    usable = found["usable"] == 1
-    carried.through_us[rows] = found["evaluated_through"]
-    carried.usable[rows] = usable
-    carried.state[rows[usable]] = found["state"][usable].view(STATE_DTYPE)
+    carried.state[rows], carried.through_us[rows] = found, through_us
+    carried.usable[rows] = sound & (usable == 1)
     return carried
 
 
@@ -70,8 +70,7 @@ def save_states(transaction: Transaction, meter_keys: NDArray[np.int32], state: 
         "meter_key": meter_keys,
         "evaluated_through": state["last_time_us"],
         "last_received_at": state["last_received_us"],
-        "state": state.view(f"V{STATE_DTYPE.itemsize}"),
     }
     transaction.execute(_SQL["states_stage_table"])
-    transaction.copy_in(_SQL["states_stage_copy_in"], encode_copy(_SAVED, columns))
-    transaction.execute(_SQL["states_save"], {"layout": STATE_LAYOUT})
+    transaction.copy_in(_SQL["states_stage_copy_in"], encode_varied(_SAVED, columns, "state", pack(state)))
+    transaction.execute(_SQL["states_save"], {"layout": STORED_LAYOUT})

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alerts.ladder import NO_BORDER
-from analytics.state import STATE_DTYPE, STATE_LAYOUT, initial_state
+from alerts.packed import STORED_LAYOUT, pack, unpack
+from analytics.state import initial_state
 from fleet.readings import ABSENT
 from storage.database import Transaction
 from storage.named_sql import load_queries
@@ -51,17 +52,14 @@ def newest_before(transaction: Transaction, meter_keys: Keys, before_us: Times) 
     )
     if len(meter_keys) == 0:
         return found
-    wanted = {
-        "meter_keys": meter_keys,
-        "before_us": before_us,
-        "layout": STATE_LAYOUT,
-        "width": STATE_DTYPE.itemsize,
-    }
+    wanted = {"meter_keys": meter_keys, "before_us": before_us, "layout": STORED_LAYOUT}
     row = transaction.row(_SQL["checkpoints_newest"], wanted) or {}
     rows = np.searchsorted(meter_keys, np.array(row.get("meter_keys") or [], dtype=np.int32))
     if len(rows):
-        found.state[rows] = np.frombuffer(row["states"], dtype=STATE_DTYPE)
-        found.through_us[rows] = row["through_us"]
+        state, sound = unpack(np.frombuffer(row["states"], np.uint8), np.array(row["lengths"]))
+        # One that cannot be read is none, as one of another layout.
+        found.state[rows[sound]] = state[sound]
+        found.through_us[rows[sound]] = np.array(row["through_us"])[sound]
         found.last_alarm_id[rows] = row["last_alarm_ids"]
     return found
 
@@ -69,7 +67,7 @@ def newest_before(transaction: Transaction, meter_keys: Keys, before_us: Times) 
 def drop_from(transaction: Transaction, meter_keys: Keys, since_us: Times) -> None:
     """Remove the checkpoints that a late reading makes wrong: those at it and after it."""
     if len(meter_keys):
-        wanted = {"meter_keys": meter_keys, "since_us": since_us, "layout": STATE_LAYOUT}
+        wanted = {"meter_keys": meter_keys, "since_us": since_us, "layout": STORED_LAYOUT}
         transaction.execute(_SQL["checkpoints_drop"], wanted)
 
 
@@ -92,12 +90,13 @@ def save_kept(transaction: Transaction, kept: list[Kept]) -> None:
     knows, so all of them count as such.
     """
     for part in kept:
-        columns = {
-            "meter_keys": part.meter_key,
-            "rungs": part.rung.astype(np.int64),
-            "through_us": part.state["last_time_us"],
-            "states": part.state.tobytes(),
-            "layout": STATE_LAYOUT,
-            "width": STATE_DTYPE.itemsize,
-        }
-        transaction.execute(_SQL["checkpoints_save"], columns)
+        for rows, packed in pack(part.state):
+            columns = {
+                "meter_keys": part.meter_key[rows],
+                "rungs": part.rung[rows].astype(np.int64),
+                "through_us": part.state["last_time_us"][rows],
+                "states": packed.tobytes(),
+                "layout": STORED_LAYOUT,
+                "width": packed.shape[1],
+            }
+            transaction.execute(_SQL["checkpoints_save"], columns)

@@ -22,12 +22,13 @@ from alerts.alarms.scope import Scope
 from alerts.arrivals import Arrivals
 from alerts.carried import load_states, save_states
 from alerts.checkpoints import copy_carried, drop_from, save_kept
-from alerts.clock import DUE_CHECKS, due_now
+from alerts.clock import DUE_CHECKS, due_now, note_newest
 from alerts.decisions import Decided, decide
 from alerts.evaluation import Evaluated, evaluate_plan, scope_of
 from alerts.inspections.store import Planned, plan
 from alerts.loop import Loop, Rhythm
 from alerts.meter_cache import MeterCache
+from alerts.pace import Pace
 from alerts.pieces import Told
 from alerts.rollups.upkeep import Upkeep, Upkept
 from alerts.rollups.work import leave_rollup_work
@@ -68,6 +69,7 @@ class Engine:
         database: Database,
         *,
         rows_per_cycle: int = 32,
+        readings_per_cycle: int = 200_000,
         readings_per_block: int = 500_000,
         meters_per_clock_block: int = 5_000,
         failpoint: Callable[[str], None] = _nothing,
@@ -80,13 +82,15 @@ class Engine:
             A migrated database.
         rows_per_cycle
             How much work one transaction takes at most; a row is what ingest committed at once.
+        readings_per_cycle
+            How large a cycle may become, about, while there is more work than that.
         readings_per_block, meters_per_clock_block
             What is held in memory at once, give or take one meter.
         failpoint
             Called with each of `STEPS`; a test raises there.
         """
         self._database = database
-        self._rows_per_cycle = rows_per_cycle
+        self._pace = Pace(rows_per_cycle, readings_per_cycle)
         self._readings_per_block = readings_per_block
         self._meters_per_clock_block = meters_per_clock_block
         self._failpoint = failpoint
@@ -100,12 +104,13 @@ class Engine:
         Raises SerializationError, UniqueViolationError or StaleDecisionError where another engine
         or a person was faster: nothing was written, and the same work can be tried again.
         """
-        with self._database.transaction(repeatable_read=True) as transaction:
-            claimed = claim(transaction, self._rows_per_cycle)
-            if claimed is None:
-                return EngineCycle()
-            self._failpoint("claimed")
-            return self._cycle(transaction, claimed, now)
+        try:
+            cycle = self._run_cycle(now)
+        except BaseException:
+            self._pace.failed()
+            raise
+        self._pace.done(cycle.claimed, cycle.readings)
+        return cycle
 
     def run_clock(self, now: datetime) -> Decided:
         """Look at what only the clock can tell: silence, and services that are due.
@@ -166,6 +171,14 @@ class Engine:
         """Run until told to stop; the loop is the one place that reads a clock."""
         Loop(self, self._database, rhythm).run(stop, clock)
 
+    def _run_cycle(self, now: datetime) -> EngineCycle:
+        with self._database.transaction(repeatable_read=True) as transaction:
+            claimed = claim(transaction, self._pace.rows)
+            if claimed is None:
+                return EngineCycle()
+            self._failpoint("claimed")
+            return self._cycle(transaction, claimed, now)
+
     def _cycle(self, transaction: Transaction, claimed: Claim, now: datetime) -> EngineCycle:
         meters = self._cache.table(transaction, claimed.meter_keys, now)
         carried = load_states(transaction, meters.meter_key)
@@ -182,6 +195,8 @@ class Engine:
         decided = decide(transaction, told, _ALL_CHECKS, scope_of(todo, done), now)
         save_kept(transaction, done.kept)
         self._failpoint("alarms_written")
+        # Last of all writing: should two connections share a row, they meet for a moment only.
+        note_newest(transaction, done.state)
         finish(transaction, claimed)
         self._failpoint("work_removed")
         return EngineCycle(

@@ -51,9 +51,10 @@ def evaluate_plan(
     each: Callable[[ReadingBatch], None],
 ) -> Evaluated:
     """Run the checks on a plan's readings, block by block; `each` is handed every block, too."""
-    done = Evaluated(plan.state.copy())
+    done = Evaluated(plan.state)
     for part, readings in blocks(transaction, plan, most_readings):
-        again, state = bool(plan.again[part[0]]), plan.state[part]
+        whole = len(part) == len(plan)
+        again, state = bool(plan.again[part[0]]), plan.state if whole else plan.state[part]
         if again:
             told, done.state[part], kept = evaluate_again(readings, meters.take(part), state)
             done.kept += kept
@@ -61,9 +62,13 @@ def evaluate_plan(
             times = readings.device_time_us[first].tolist()
             done.first_us |= dict(zip(keys.tolist(), times, strict=True))
         else:
-            result = evaluate(readings, meters.take(part), state)
-            told = with_untouched(tell(readings, result), meters.take(part), result.state)
-            done.state[part] = result.state
+            mine = meters if whole else meters.take(part)
+            result = evaluate(readings, mine, state)
+            told = with_untouched(tell(readings, result), mine, result.state)
+            if whole:
+                done.state = result.state
+            else:
+                done.state[part] = result.state
         each(readings)
         done.told.append(told)
         done.readings += len(readings)

@@ -177,7 +177,10 @@ class Loop:
         done = self._engine.run_rollups()
         self.figures.rollup_hours += done.hours
         self.figures.rollup_days += done.days
-        if done.claimed == 0:
+        if done.claimed:
+            # What was rolled up may be what a day waited for.
+            self._next_slow = None
+        else:
             self._next_rollups = now + timedelta(seconds=self._rhythm.rollups_every_s)
         return done.claimed > 0
 

@@ -56,7 +56,10 @@ class MeterCache:
     ) -> None:
         loaded = load_meters(transaction, keys.tolist())
         new = MeterTable.build(
-            [m.meter for m in loaded], [m.meter_key for m in loaded], self._current.policies
+            [m.meter for m in loaded],
+            [m.meter_key for m in loaded],
+            self._current.policies,
+            [m.timezone for m in loaded],
         )
         kept = ~np.isin(self._table.meter_key, keys)
         order = np.argsort(np.concatenate([self._table.meter_key[kept], new.meter_key]), kind="stable")

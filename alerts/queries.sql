@@ -59,14 +59,14 @@ SELECT DISTINCT timezone FROM company ORDER BY timezone
 SELECT count(*) AS meters, max(updated_at) AS updated_at FROM meter
 
 -- states_copy_out --
--- Reads what the checks carry of some meters; a state that this program cannot read is left blank.
+-- Reads what the checks carry of some meters, each column as one run of bytes; a state that this
+-- program cannot read is left blank.
 COPY (
-    SELECT meter_key, evaluated_through, usable::integer::smallint,
-        CASE WHEN usable THEN state ELSE %(blank)s::bytea END
-    FROM meter_state, LATERAL (
-        SELECT layout = %(layout)s AND length(state) = length(%(blank)s::bytea) AS usable
-    ) AS known
-    WHERE meter_key = ANY(%(meter_keys)s)
+    SELECT string_agg(int4send(meter_key), ''::bytea), string_agg(timestamptz_send(evaluated_through), ''::bytea),
+        string_agg(int2send((layout = %(layout)s)::integer::smallint), ''::bytea),
+        string_agg(int4send(CASE WHEN layout = %(layout)s THEN length(state) ELSE 0 END), ''::bytea),
+        string_agg(CASE WHEN layout = %(layout)s THEN state ELSE ''::bytea END, ''::bytea)
+    FROM meter_state WHERE meter_key = ANY(%(meter_keys)s)
 ) TO STDOUT (FORMAT binary)
 
 -- states_stage_table --
@@ -93,12 +93,13 @@ SET evaluated_through = excluded.evaluated_through, last_received_at = excluded.
 SELECT array_agg(meter_key ORDER BY meter_key) AS meter_keys,
     array_agg((extract(epoch FROM through) * 1000000)::bigint ORDER BY meter_key) AS through_us,
     array_agg(last_alarm_id ORDER BY meter_key) AS last_alarm_ids,
+    array_agg(length(state) ORDER BY meter_key) AS lengths,
     string_agg(state, ''::bytea ORDER BY meter_key) AS states
 FROM (
     SELECT DISTINCT ON (checkpoint.meter_key) checkpoint.*
     FROM unnest(%(meter_keys)s::integer[], %(before_us)s::bigint[]) AS wanted (meter_key, before_us)
     JOIN meter_checkpoint AS checkpoint ON checkpoint.meter_key = wanted.meter_key
-    WHERE checkpoint.layout = %(layout)s AND length(checkpoint.state) = %(width)s
+    WHERE checkpoint.layout = %(layout)s
         AND checkpoint.through < timestamptz 'epoch' + wanted.before_us * interval '1 microsecond'
     ORDER BY checkpoint.meter_key, checkpoint.through DESC
 ) AS newest
@@ -131,7 +132,7 @@ SET through = excluded.through, last_alarm_id = excluded.last_alarm_id, layout =
     state = excluded.state
 
 -- checkpoints_save --
--- Keeps states that an evaluation passed by, each over the older one of the two of its rung.
+-- Keeps states of one length that an evaluation passed by, each over the older one of the two of its rung.
 INSERT INTO meter_checkpoint (meter_key, slot, through, last_alarm_id, layout, state)
 SELECT new.meter_key, coalesce((
         SELECT slot # 1 FROM meter_checkpoint AS old
@@ -148,9 +149,16 @@ ON CONFLICT (meter_key, slot) DO UPDATE
 SET through = excluded.through, last_alarm_id = excluded.last_alarm_id, layout = excluded.layout,
     state = excluded.state
 
+-- newest_note --
+-- Notes the newest device time that this connection evaluated, in a row that hardly ever is another's, too.
+INSERT INTO evaluated_newest (slot, evaluated_through)
+VALUES (pg_backend_pid() %% 1024, timestamptz 'epoch' + %(newest_us)s * interval '1 microsecond')
+ON CONFLICT (slot) DO UPDATE SET evaluated_through = excluded.evaluated_through
+WHERE evaluated_newest.evaluated_through < excluded.evaluated_through
+
 -- fleet_newest --
 -- Tells the newest device time evaluated in the whole fleet, and since when work waits.
-SELECT (SELECT max(evaluated_through) FROM meter_state) AS newest_at,
+SELECT (SELECT max(evaluated_through) FROM evaluated_newest) AS newest_at,
     (SELECT min(created_at) FROM dirty_work) AS waiting_since
 
 -- ingest_heartbeats --

@@ -87,8 +87,9 @@ def replay(
             meters = load_meters(transaction, window.meter_keys[part].tolist())
             data = transaction.copy_out(_SQL["readings_copy_out"], window.span(part))
         batch = decode_readings(data).sorted_by_meter_and_time()
-        rows = [m.meter for m in meters]
-        tables = [MeterTable.build(rows, [m.meter_key for m in meters], p) for p in (before, after)]
+        who = [m.meter for m in meters], [m.meter_key for m in meters]
+        zones = [m.timezone for m in meters]
+        tables = [MeterTable.build(*who, policies, zones) for policies in (before, after)]
         parts.append(_judge(batch, tables, window, part))
     return Comparison.concatenate(parts)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
-from typing import Any, Self
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,11 @@ from alerts.decisions import Decided
 from fleet.readings import ABSENT, ReadingBatch
 from storage.database import Transaction
 from storage.named_sql import load_queries
-from storage.readings import READING_COLUMN_LIST, decode_readings
+from storage.readings import FILLED_READING_COLUMN_LIST, decode_readings
 
-_SQL = {name: sql.replace("{columns}", READING_COLUMN_LIST) for name, sql in load_queries("alerts").items()}
+_SQL = {
+    name: sql.replace("{columns}", FILLED_READING_COLUMN_LIST) for name, sql in load_queries("alerts").items()
+}
 
 Rows = NDArray[np.intp]
 
@@ -74,10 +76,6 @@ class Plan:
         chosen: NDArray[np.bool_] = self.again & (self.after_us == _BEGINNING_US)
         return chosen
 
-    def take(self, rows: NDArray[Any]) -> Self:
-        """Select meters by a mask or by positions."""
-        return type(self)(*(getattr(self, column.name)[rows] for column in fields(self)))
-
     def __len__(self) -> int:
         return len(self.meter_keys)
 
@@ -111,11 +109,13 @@ def plan_cycle(
     before_us = np.full(len(meter_keys), _FAR_FUTURE_US)
     keys, beyond_us = _beyond(transaction, claimed, meter_keys, carried)
     before_us[np.searchsorted(meter_keys, keys)] = beyond_us
-    earlier = newest_before(transaction, meter_keys[again], since_us[again])
-    after_us, state = carried.through_us.copy(), carried.state.copy()
+    after_us, state = carried.through_us.copy(), carried.state
     last_alarm_id = np.zeros(len(meter_keys), dtype=np.int64)
-    after_us[again], state[again] = earlier.through_us, earlier.state
-    last_alarm_id[again] = earlier.last_alarm_id
+    if again.any():
+        earlier = newest_before(transaction, meter_keys[again], since_us[again])
+        # In place: what was carried by these is worth nothing any more.
+        after_us[again], state[again] = earlier.through_us, earlier.state
+        last_alarm_id[again] = earlier.last_alarm_id
     return Plan(meter_keys, after_us, before_us, again, state, carried.through_us, last_alarm_id)
 
 
@@ -129,15 +129,15 @@ def blocks(transaction: Transaction, plan: Plan, most_readings: int) -> Iterator
     going_on, again = np.flatnonzero(~plan.again), np.flatnonzero(plan.again)
     parts = [going_on] if len(going_on) else []
     if len(again):
-        row = transaction.row(_SQL["readings_count"], _parameters(plan.take(again))) or {}
+        row = transaction.row(_SQL["readings_count"], _parameters(plan, again)) or {}
         sizes = np.array(row["readings"], dtype=np.int64)
         parts += [again[part] for part in _slices(sizes, most_readings)]
     for part in parts:
-        yield part, _read(transaction, plan.take(part))
+        yield part, _read(transaction, plan, part)
 
 
-def _read(transaction: Transaction, plan: Plan) -> ReadingBatch:
-    readings = decode_readings(transaction.copy_out(_SQL["readings_copy_out"], _parameters(plan)))
+def _read(transaction: Transaction, plan: Plan, part: Rows) -> ReadingBatch:
+    readings = decode_readings(transaction.copy_out(_SQL["readings_copy_out"], _parameters(plan, part)))
     if np.any(np.diff(readings.meter_key) < 0):
         return readings.sorted_by_meter_and_time()
     return readings
@@ -166,9 +166,9 @@ def _beyond(
     return keys, np.array(row["since_us"] or [], dtype=np.int64)
 
 
-def _parameters(plan: Plan) -> dict[str, Any]:
+def _parameters(plan: Plan, part: Rows) -> dict[str, Any]:
     return {
-        "meter_keys": plan.meter_keys,
-        "after_us": plan.after_us,
-        "before_us": plan.before_us,
+        "meter_keys": plan.meter_keys[part],
+        "after_us": plan.after_us[part],
+        "before_us": plan.before_us[part],
     }

@@ -32,12 +32,19 @@ STATE_LAYOUT = zlib.crc32(repr((_VERSION, STATE_DTYPE.descr)).encode()) & 0x7FFF
 
 def initial_state(n: int) -> NDArray[np.void]:
     """Make the state of n meters that nothing was heard of."""
-    state = np.zeros(n, dtype=STATE_DTYPE)
+    return np.repeat(_INITIAL, n)
+
+
+def _initial() -> NDArray[np.void]:
+    state = np.zeros(1, dtype=STATE_DTYPE)
     for name in STATE_DTYPE.names or ():
         if name in TRACKED:
-            state[name] = nothing_open(n)
+            state[name] = nothing_open(1)
         elif STATE_DTYPE[name] == np.float64:
             state[name] = np.nan
         elif name.endswith(("_us", "_seq")) and name != "silent_limit_us":
             state[name] = ABSENT
     return state
+
+
+_INITIAL = _initial()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, time
 from typing import Any, Self
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,10 @@ from fleet.limits import LIMITS, resolve
 from fleet.meters import OILED, Meter
 from fleet.policies import DEFAULT_POLICIES, Origin, Policies, ResolvedPolicy
 from fleet.policy import Policy
+from fleet.times import DEFAULT_ZONE, to_us
+
+#: An instant that never comes.
+NEVER_US = 2**62
 
 #: The same for all meters, or one of shape (m,).
 Limit = NDArray[np.float64] | float
@@ -34,6 +40,8 @@ class MeterTable:
     register_step_m3: NDArray[np.float64]
     #: Days since 1970 in the company's calendar; NaN where unknown, likewise below.
     installed_day: NDArray[np.float64]
+    #: int64, the local midnight that began that day; NEVER_US where it is unknown.
+    installed_us: NDArray[np.int64]
     low_balance: NDArray[np.float64]
     #: What a cubic metre takes from the balance, in the balance's unit.
     price_per_m3: NDArray[np.float64]
@@ -59,11 +67,14 @@ class MeterTable:
         meters: Sequence[Meter],
         keys: Sequence[int] | None = None,
         policies: Policies = DEFAULT_POLICIES,
+        zones: str | Sequence[str] = DEFAULT_ZONE,
     ) -> Self:
         """Resolve every limit: the meter's own, then its model's, its company's, the default.
 
-        `keys` are the meters' numbers; without them the position is the number.
+        `keys` are the meters' numbers; without them the position is the number. `zones` names the time
+        zone of each meter's company, or of all.
         """
+        places = [zones] * len(meters) if isinstance(zones, str) else zones
         numbers = np.arange(len(meters)) if keys is None else np.asarray(keys)
         order = np.argsort(numbers, kind="stable")
         mine = [meters[at] for at in order]
@@ -79,6 +90,7 @@ class MeterTable:
             meter_key=numbers[order].astype(np.int32),
             prepaid=np.array([meter.prepaid for meter in mine], dtype=np.bool_),
             oiled=np.array([meter.technology in OILED for meter in mine], dtype=np.bool_),
+            installed_us=np.array([_midnight_us(meters[at], places[at]) for at in order], dtype=np.int64),
             origins=np.array(origins, dtype=np.uint8).reshape(len(mine), len(LIMITS)),
             policy_row=np.array([row_of[id(policy)] for policy in resolved], dtype=np.int32),
             policies=tuple(known.values()),
@@ -145,6 +157,13 @@ def nearest(*origins: NDArray[np.uint8]) -> NDArray[np.uint8]:
     # Counted down from the number before NONE, it becomes the farthest of all.
     nearest_one: NDArray[np.uint8] = np.min([origin - np.uint8(1) for origin in origins], axis=0)
     return nearest_one + np.uint8(1)
+
+
+def _midnight_us(meter: Meter, zone: str) -> int:
+    """Give the instant at which the day of a meter's installation began where it stands."""
+    if meter.installed_on is None:
+        return NEVER_US
+    return to_us(datetime.combine(meter.installed_on, time(), ZoneInfo(zone)))
 
 
 def each(limit: Limit, row: NDArray[np.intp]) -> Limit:

@@ -6,6 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+#: Where nobody names a time zone: China has one.
+DEFAULT_ZONE = "Asia/Shanghai"
+
 
 def to_us(when: datetime) -> int:
     """Count microseconds since 1970 UTC; `when` carries its time zone."""

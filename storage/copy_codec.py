@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 
 from fleet.readings import ABSENT
 
-_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_TRAILER = b"\xff\xff"
+HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+TRAILER = b"\xff\xff"
 #: 2000-01-01, PostgreSQL's origin of time, in microseconds since 1970.
-_PG_EPOCH_US = 946_684_800_000_000
+PG_EPOCH_US = 946_684_800_000_000
 _NULL_LENGTH = -1
 _FIRST_RUN_ROWS = 8
 
-_WIRE = {"int2": ">i2", "int4": ">i4", "int8": ">i8", "float8": ">f8", "timestamptz": ">i8"}
-_ARRAY: dict[str, Any] = {
+WIRE = {"int2": ">i2", "int4": ">i4", "int8": ">i8", "float8": ">f8", "timestamptz": ">i8"}
+ARRAY: dict[str, Any] = {
     "int2": np.int8,
     "int4": np.int32,
     "int8": np.int64,
@@ -56,11 +56,12 @@ def encode_copy(columns: Sequence[CopyColumn], arrays: Mapping[str, NDArray[Any]
     """
     layout = tuple(columns)
     pattern = _null_pattern(layout, arrays)
-    chunks = [_HEADER]
+    chunks = [HEADER]
     for nulls in np.unique(pattern):
         rows = np.flatnonzero(pattern == nulls)
-        chunks.append(_encode_rows(layout, int(nulls), arrays, rows))
-    return b"".join([*chunks, _TRAILER])
+        mine = {column.name: arrays[column.name][rows] for column in layout}
+        chunks.append(encode_rows(layout, int(nulls), mine).tobytes())
+    return b"".join([*chunks, TRAILER])
 
 
 def decode_copy(columns: Sequence[CopyColumn], data: bytes) -> dict[str, NDArray[Any]]:
@@ -69,7 +70,7 @@ def decode_copy(columns: Sequence[CopyColumn], data: bytes) -> dict[str, NDArray
     Raises ValueError where the data is no binary COPY of these columns.
     """
     layout = tuple(columns)
-    if not data.startswith(_HEADER) or not data.endswith(_TRAILER):
+    if not data.startswith(HEADER) or not data.endswith(TRAILER):
         msg = "not a complete binary COPY"
         raise ValueError(msg)
     runs = list(_runs(layout, data))
@@ -77,11 +78,11 @@ def decode_copy(columns: Sequence[CopyColumn], data: bytes) -> dict[str, NDArray
 
 
 def _wire(kind: str) -> str:
-    return _WIRE.get(kind) or kind.replace("bytea", "V")
+    return WIRE.get(kind) or kind.replace("bytea", "V")
 
 
 def _array(kind: str) -> Any:
-    return _ARRAY.get(kind) or np.dtype(kind.replace("bytea", "V"))
+    return ARRAY.get(kind) or np.dtype(kind.replace("bytea", "V"))
 
 
 def _null_pattern(columns: tuple[CopyColumn, ...], arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
@@ -113,22 +114,23 @@ def _lengths(columns: tuple[CopyColumn, ...], nulls: int) -> dict[str, int]:
     return lengths
 
 
-def _encode_rows(
-    columns: tuple[CopyColumn, ...], nulls: int, arrays: Mapping[str, NDArray[Any]], rows: NDArray[np.intp]
-) -> bytes:
-    packed = np.empty(len(rows), dtype=_row_dtype(columns, nulls))
+def encode_rows(
+    columns: tuple[CopyColumn, ...], nulls: int, arrays: Mapping[str, NDArray[Any]]
+) -> NDArray[np.void]:
+    """Encode rows of which the same columns are NULL, bit by bit in `nulls`: one item each."""
+    packed = np.empty(len(arrays[columns[0].name]), dtype=_row_dtype(columns, nulls))
     for name, length in _lengths(columns, nulls).items():
         packed[name] = length
     for at, column in enumerate(columns):
         if not nulls >> at & 1:
-            values = arrays[column.name][rows]
-            packed[f"value{at}"] = values - _PG_EPOCH_US if column.kind == "timestamptz" else values
-    return packed.tobytes()
+            values = arrays[column.name]
+            packed[f"value{at}"] = values - PG_EPOCH_US if column.kind == "timestamptz" else values
+    return packed
 
 
 def _runs(columns: tuple[CopyColumn, ...], data: bytes) -> Iterator[tuple[int, NDArray[Any]]]:
     """Yield (null pattern, rows) for each stretch of rows with one null pattern."""
-    offset, end = len(_HEADER), len(data) - len(_TRAILER)
+    offset, end = len(HEADER), len(data) - len(TRAILER)
     while offset < end:
         nulls = _pattern_at(columns, data, offset)
         rows = _take_run(columns, nulls, memoryview(data)[offset:end])
@@ -181,4 +183,4 @@ def _values(at: int, column: CopyColumn, nulls: int, rows: NDArray[Any]) -> NDAr
     if nulls >> at & 1:
         return np.full(len(rows), np.nan if column.kind == "float8" else ABSENT, dtype)
     values: NDArray[Any] = rows[f"value{at}"].astype(dtype)
-    return values + _PG_EPOCH_US if column.kind == "timestamptz" else values
+    return values + PG_EPOCH_US if column.kind == "timestamptz" else values

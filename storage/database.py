@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -41,6 +42,14 @@ def _adapt_array(values: NDArray[Any]) -> psycopg2.extensions.AsIs:
 
 
 psycopg2.extensions.register_adapter(np.ndarray, _adapt_array)
+
+
+def as_json(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Write rows for `json_to_recordset`: one parameter, which the driver need not take apart.
+
+    NaN and infinity are no JSON: give None, or text.
+    """
+    return json.dumps(rows, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 class Transaction:

@@ -22,6 +22,8 @@ class RegisteredMeter:
 
     meter_key: int
     meter: Meter
+    #: Time zone of its company.
+    timezone: str
 
 
 def upsert_meters(transaction: Transaction, meters: Sequence[Meter]) -> int:
@@ -45,11 +47,12 @@ def upsert_meters(transaction: Transaction, meters: Sequence[Meter]) -> int:
 def load_meters(transaction: Transaction, meter_keys: Sequence[int] | None = None) -> list[RegisteredMeter]:
     """Load meters in the order of their numbers: those named, or all."""
     rows = transaction.rows(
-        f"SELECT meter_key, {_COLUMNS} FROM meter "  # noqa: S608 (column names of our own)
+        f"SELECT meter_key, {_COLUMNS}, "  # noqa: S608 (column names of our own)
+        "(SELECT timezone FROM company WHERE code = meter.company) AS timezone FROM meter "
         "WHERE %(keys)s::integer[] IS NULL OR meter_key = ANY(%(keys)s) ORDER BY meter_key",
         {"keys": None if meter_keys is None else list(meter_keys)},
     )
-    return [RegisteredMeter(row["meter_key"], meter_from_row(row)) for row in rows]
+    return [RegisteredMeter(row["meter_key"], meter_from_row(row), row["timezone"]) for row in rows]
 
 
 def meter_from_row(row: Row) -> Meter:

@@ -191,9 +191,10 @@ class Case:
         until_us: int | None = None,
     ) -> Alarm:
         state = LIFECYCLE.after(before.state if before else None, event)
-        after = replace(after, state=state)
         if state is State.ACTIVE_UNACKED:
-            after = replace(after, acknowledged_by=None, acknowledged_us=None)
+            after = replace(after, state=state, acknowledged_by=None, acknowledged_us=None)
+        elif state is not after.state:
+            after = replace(after, state=state)
         change = Change(
             event=event,
             before=before.state if before else None,

@@ -26,16 +26,20 @@ LEFT JOIN LATERAL (
 ) AS before ON true
 
 -- alarms_insert --
--- Opens new alarms; the company is the meter's.
+-- Opens new alarms; the company is the meter's. Times are microseconds since 1970.
 INSERT INTO alarm (
     company, meter_key, check_code, severity, state, onset_at, ended_at, raised_at, occurrences, readings,
     value, limit_value, part, limit_origin
 )
-SELECT meter.company, meter.meter_key, new.check_code, new.severity, new.state, new.onset_at, new.ended_at,
-    new.decided_at, new.occurrences, new.readings, new.value, new.limit_value, new.part, new.limit_origin
-FROM (VALUES %s) AS new (
-    meter_key, check_code, severity, state, onset_at, ended_at, decided_at, occurrences, readings,
-    value, limit_value, part, limit_origin, acknowledged_by, acknowledged_at, alarm_id, expected
+SELECT meter.company, meter.meter_key, new.check_code, new.severity, new.state,
+    timestamptz 'epoch' + new.onset_us * interval '1 microsecond',
+    timestamptz 'epoch' + new.ended_us * interval '1 microsecond',
+    %(decided_at)s, new.occurrences, new.readings, new.value, new.limit_value, new.part,
+    new.limit_origin
+FROM json_to_recordset(%(rows)s::json) AS new (
+    meter_key integer, check_code text, severity text, state text, onset_us bigint, ended_us bigint,
+    occurrences integer, readings bigint, value float8, limit_value float8, part smallint,
+    limit_origin text
 )
 JOIN meter ON meter.meter_key = new.meter_key
 RETURNING alarm_id, meter_key, check_code
@@ -43,26 +47,42 @@ RETURNING alarm_id, meter_key, check_code
 -- alarms_update --
 -- Brings alarms to a new state, each only if it is still in the state that was decided upon.
 UPDATE alarm
-SET severity = change.severity, state = change.state, onset_at = change.onset_at,
-    ended_at = change.ended_at, occurrences = change.occurrences, readings = change.readings,
+SET severity = change.severity, state = change.state,
+    onset_at = timestamptz 'epoch' + change.onset_us * interval '1 microsecond',
+    ended_at = timestamptz 'epoch' + change.ended_us * interval '1 microsecond',
+    occurrences = change.occurrences, readings = change.readings,
     value = change.value, limit_value = change.limit_value, part = change.part,
     limit_origin = change.limit_origin,
-    closed_at = CASE WHEN change.state = 'closed' THEN change.decided_at END,
-    acknowledged_by = change.acknowledged_by, acknowledged_at = change.acknowledged_at
-FROM (VALUES %s) AS change (
-    meter_key, check_code, severity, state, onset_at, ended_at, decided_at, occurrences, readings,
-    value, limit_value, part, limit_origin, acknowledged_by, acknowledged_at, alarm_id, expected
+    closed_at = CASE WHEN change.state = 'closed' THEN %(decided_at)s::timestamptz END,
+    acknowledged_by = change.acknowledged_by,
+    acknowledged_at = timestamptz 'epoch' + change.acknowledged_us * interval '1 microsecond'
+FROM json_to_recordset(%(rows)s::json) AS change (
+    alarm_id bigint, expected text, severity text, state text, onset_us bigint, ended_us bigint,
+    occurrences integer, readings bigint, value float8, limit_value float8, part smallint,
+    limit_origin text, acknowledged_by text, acknowledged_us bigint
 )
 WHERE alarm.alarm_id = change.alarm_id AND alarm.state = change.expected
 RETURNING alarm.alarm_id
 
 -- journal_insert --
--- Appends what happened to alarms, and what they are after it.
+-- Appends what happened to alarms, and what they are after it. Times are microseconds since 1970.
 INSERT INTO alarm_journal (
     alarm_id, event, from_state, to_state, event_at, arrived_at, decided_at, actor, note,
     severity, onset_at, ended_at, occurrences, readings, value, limit_value, part, limit_origin,
     acknowledged_by, acknowledged_at, correction, late_until
-) VALUES %s
+)
+SELECT alarm_id, event, from_state, state, timestamptz 'epoch' + event_us * interval '1 microsecond',
+    timestamptz 'epoch' + arrived_us * interval '1 microsecond', %(decided_at)s, %(actor)s, note,
+    severity, timestamptz 'epoch' + onset_us * interval '1 microsecond',
+    timestamptz 'epoch' + ended_us * interval '1 microsecond', occurrences, readings, value, limit_value,
+    part, limit_origin, acknowledged_by, timestamptz 'epoch' + acknowledged_us * interval '1 microsecond', correction,
+    timestamptz 'epoch' + late_until_us * interval '1 microsecond'
+FROM json_to_recordset(%(rows)s::json) AS entry (
+    alarm_id bigint, event text, from_state text, state text, event_us bigint, arrived_us bigint,
+    note text, severity text, onset_us bigint, ended_us bigint, occurrences integer, readings bigint,
+    value float8, limit_value float8, part smallint, limit_origin text, acknowledged_by text,
+    acknowledged_us bigint, correction boolean, late_until_us bigint
+)
 
 -- journal_acknowledge --
 -- Appends that a person knows of an alarm, and the alarm as it is after that.

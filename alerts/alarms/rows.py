@@ -10,7 +10,7 @@ from alerts.alarms.lifecycle import State
 from alerts.alarms.model import Alarm, Occurrence
 from fleet.checks import Severity
 from fleet.policies import Origin
-from fleet.times import to_datetime, to_us
+from fleet.times import to_us
 from storage.database import Row
 
 
@@ -38,26 +38,21 @@ def alarm_of(row: Row) -> Alarm:
 
 
 def image_of(alarm: Alarm) -> dict[str, Any]:
-    """Give what rows of the table and of the journal alike keep of an alarm."""
+    """Give what rows of the table and the journal alike keep of an alarm, for JSON; times in microseconds."""
     return {
         "severity": alarm.severity,
         "state": alarm.state,
-        "onset_at": to_datetime(alarm.onset_us),
-        "ended_at": moment(alarm.ended_us),
+        "onset_us": alarm.onset_us,
+        "ended_us": alarm.ended_us,
         "occurrences": alarm.occurrences,
         "readings": alarm.readings,
-        "value": _null_if_nan(alarm.value),
-        "limit": _null_if_nan(alarm.limit),
+        "value": _number(alarm.value),
+        "limit_value": _number(alarm.limit),
         "part": alarm.part,
         "limit_origin": alarm.origin.word,
         "acknowledged_by": alarm.acknowledged_by,
-        "acknowledged_at": moment(alarm.acknowledged_us),
+        "acknowledged_us": alarm.acknowledged_us,
     }
-
-
-def moment(time_us: int | None) -> datetime | None:
-    """Give the moment of a number of microseconds since 1970, None for None."""
-    return None if time_us is None else to_datetime(time_us)
 
 
 def _previous(row: Row) -> Occurrence | None:
@@ -82,5 +77,8 @@ def _nan_if_null(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _null_if_nan(value: float) -> float | None:
-    return None if math.isnan(value) else value
+def _number(value: float) -> float | str | None:
+    """Write a number as JSON has it: NaN is absent, and infinity is text that the database reads."""
+    if math.isfinite(value):
+        return value
+    return None if math.isnan(value) else str(value)

@@ -6,33 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from operator import itemgetter
 from typing import Any
 
 from alerts.alarms.lifecycle import LIFECYCLE, Event, State
 from alerts.alarms.model import Alarm, Change, Fold, fold
-from alerts.alarms.rows import alarm_of, image_of, moment
+from alerts.alarms.rows import alarm_of, image_of
 from alerts.exceptions import StaleDecisionError
 from fleet.times import to_datetime
-from storage.database import Transaction
+from storage.database import Transaction, as_json
 from storage.named_sql import load_queries
 
 _SQL = load_queries("alerts.alarms")
 
 #: Who changed an alarm when no person did.
 ENGINE = "engine"
-
-_ALARM_TEMPLATE = (
-    "(%(meter_key)s, %(check)s, %(severity)s, %(state)s, %(onset_at)s::timestamptz, "
-    "%(ended_at)s::timestamptz, %(decided_at)s::timestamptz, %(occurrences)s, %(readings)s, "
-    "%(value)s::float8, %(limit)s::float8, %(part)s, %(limit_origin)s::text, %(acknowledged_by)s::text, "
-    "%(acknowledged_at)s::timestamptz, %(alarm_id)s::bigint, %(expected)s::text)"
-)
-_JOURNAL_TEMPLATE = (
-    "(%(alarm_id)s, %(event)s, %(from_state)s, %(state)s, %(event_at)s, %(arrived_at)s, %(decided_at)s, "
-    "%(actor)s, %(note)s, %(severity)s, %(onset_at)s, %(ended_at)s, %(occurrences)s, %(readings)s, "
-    "%(value)s, %(limit)s, %(part)s, %(limit_origin)s, %(acknowledged_by)s, %(acknowledged_at)s, "
-    "%(correction)s, %(late_until)s)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +126,12 @@ def acknowledge(
 
 
 def _update(transaction: Transaction, folds: Sequence[Fold], decided_at: datetime) -> None:
-    rows = [_alarm_row(item, decided_at) for item in folds]
+    if not folds:
+        return
     # In one order everywhere, so that two engines wait for each other instead of deadlocking.
-    rows.sort(key=lambda row: row["alarm_id"])
-    written = {
-        row["alarm_id"] for row in transaction.execute_many(_SQL["alarms_update"], rows, _ALARM_TEMPLATE)
-    }
+    rows = sorted((_alarm_row(item) for item in folds), key=itemgetter("alarm_id"))
+    found = transaction.rows(_SQL["alarms_update"], {"rows": as_json(rows), "decided_at": decided_at})
+    written = {row["alarm_id"] for row in found}
     stale = [row["alarm_id"] for row in rows if row["alarm_id"] not in written]
     if stale:
         msg = f"alarms {stale} are no longer in the state that was decided upon"
@@ -153,8 +141,10 @@ def _update(transaction: Transaction, folds: Sequence[Fold], decided_at: datetim
 def _insert(
     transaction: Transaction, folds: Sequence[Fold], decided_at: datetime
 ) -> dict[tuple[int, str], int]:
-    rows = [_alarm_row(item, decided_at) for item in folds]
-    found = transaction.execute_many(_SQL["alarms_insert"], rows, _ALARM_TEMPLATE)
+    if not folds:
+        return {}
+    rows = as_json([_alarm_row(item) for item in folds])
+    found = transaction.rows(_SQL["alarms_insert"], {"rows": rows, "decided_at": decided_at})
     return {(row["meter_key"], row["check_code"]): row["alarm_id"] for row in found}
 
 
@@ -162,15 +152,14 @@ def _number_of(alarm: Alarm, new_ids: Mapping[tuple[int, str], int]) -> int:
     return new_ids[alarm.meter_key, alarm.check] if alarm.alarm_id is None else alarm.alarm_id
 
 
-def _alarm_row(item: Fold, decided_at: datetime) -> dict[str, Any]:
+def _alarm_row(item: Fold) -> dict[str, Any]:
     alarm = item.after
     return {
         **image_of(alarm),
         "alarm_id": alarm.alarm_id,
         "expected": item.expected,
         "meter_key": alarm.meter_key,
-        "check": alarm.check,
-        "decided_at": decided_at,
+        "check_code": alarm.check,
     }
 
 
@@ -181,15 +170,15 @@ def _write_journal(transaction: Transaction, applied: Sequence[AppliedFold], dec
             "alarm_id": item.alarm_id,
             "event": change.event,
             "from_state": change.before,
-            "event_at": to_datetime(change.event_us),
-            "arrived_at": moment(change.arrived_us),
-            "decided_at": decided_at,
-            "actor": ENGINE,
+            "event_us": change.event_us,
+            "arrived_us": change.arrived_us,
             "note": change.note,
             "correction": change.correction,
-            "late_until": moment(change.late_until_us),
+            "late_until_us": change.late_until_us,
         }
         for item in applied
         for change in item.fold.changes
     ]
-    transaction.execute_many(_SQL["journal_insert"], rows, _JOURNAL_TEMPLATE)
+    if rows:
+        entries = {"rows": as_json(rows), "decided_at": decided_at, "actor": ENGINE}
+        transaction.execute(_SQL["journal_insert"], entries)

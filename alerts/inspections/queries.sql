@@ -2,8 +2,9 @@
 -- Makes the visit for each alarm; where one is still to be made, a more severe alarm brings its day forward.
 INSERT INTO task (company, customer, meter_key, kind, state, alarm_id, due_on, created_at)
 SELECT meter.company, meter.customer, alarm.meter_key, new.kind, 'planned', alarm.alarm_id,
-    (new.decided_at AT TIME ZONE company.timezone)::date + new.within_days, new.decided_at
-FROM (VALUES %s) AS new (alarm_id, kind, within_days, decided_at)
+    (%(decided_at)s::timestamptz AT TIME ZONE company.timezone)::date + new.within_days,
+    %(decided_at)s::timestamptz
+FROM json_to_recordset(%(rows)s::json) AS new (alarm_id bigint, kind text, within_days integer)
 JOIN alarm ON alarm.alarm_id = new.alarm_id
 JOIN meter ON meter.meter_key = alarm.meter_key
 JOIN company ON company.code = meter.company

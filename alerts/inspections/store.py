@@ -14,7 +14,7 @@ from alerts.inspections.obligations import Customer, Obligation, customers, owed
 from alerts.inspections.tasks import TASK_LIFECYCLE, VISIT_WITHIN_DAYS, TaskEvent, TaskState, due_on
 from fleet.checks import BY_CODE, TaskKind
 from fleet.meters import CustomerKind, Meter, ReadingClass, Technology
-from storage.database import Row, Transaction
+from storage.database import Row, Transaction, as_json
 from storage.named_sql import load_queries
 
 _SQL = load_queries("alerts.inspections")
@@ -49,10 +49,11 @@ class NotMoved:
 
 def create_alarm_tasks(transaction: Transaction, applied: Iterable[AppliedFold], decided_at: datetime) -> int:
     """Make the visits that alarms ask for, one per alarm; gives how many are new."""
-    rows = [_visit_row(item, decided_at) for item in applied if _asks_for_visit(item)]
-    template = "(%(alarm_id)s, %(kind)s, %(within_days)s, %(decided_at)s::timestamptz)"
-    found = transaction.execute_many(_SQL["alarm_tasks_insert"], rows, template)
-    return sum(row["created"] for row in found)
+    rows = [_visit_row(item) for item in applied if _asks_for_visit(item)]
+    if not rows:
+        return 0
+    visits = {"rows": as_json(rows), "decided_at": decided_at}
+    return sum(row["created"] for row in transaction.rows(_SQL["alarm_tasks_insert"], visits))
 
 
 def cancel_alarm_tasks(transaction: Transaction, applied: Iterable[AppliedFold]) -> None:
@@ -118,13 +119,12 @@ def _asks_for_visit(item: AppliedFold) -> bool:
     return visit is not None and any(change.event in _ASKS_FOR_VISIT for change in item.fold.changes)
 
 
-def _visit_row(item: AppliedFold, decided_at: datetime) -> dict[str, Any]:
+def _visit_row(item: AppliedFold) -> dict[str, Any]:
     alarm = item.fold.after
     return {
         "alarm_id": item.alarm_id,
         "kind": BY_CODE[alarm.check].visit,
         "within_days": VISIT_WITHIN_DAYS[alarm.severity],
-        "decided_at": decided_at,
     }
 
 

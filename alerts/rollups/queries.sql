@@ -1,8 +1,9 @@
 -- rollup_work_leave --
--- Leaves pairs of a meter and an hour of UTC whose readings changed.
+-- Leaves pairs of a meter and an hour of UTC (counted since 1970) whose readings changed, so many in a row.
 INSERT INTO rollup_work (created_at, meter_keys, hours)
-SELECT %(now)s, array_agg(meter_key), array_agg(timestamptz 'epoch' + hour_us * interval '1 microsecond')
-FROM unnest(%(meter_keys)s::integer[], %(hours_us)s::bigint[]) AS touched (meter_key, hour_us)
+SELECT %(now)s, array_agg(meter_key ORDER BY at), array_agg(timestamptz 'epoch' + hour * interval '1 hour' ORDER BY at)
+FROM unnest(%(meter_keys)s::integer[], %(hours)s::bigint[]) WITH ORDINALITY AS touched (meter_key, hour, at)
+GROUP BY (at - 1) / %(pairs_per_row)s ORDER BY (at - 1) / %(pairs_per_row)s
 
 -- rollup_work_claim --
 -- Takes the oldest work that nobody else holds, up to about so many pairs; each pair once.

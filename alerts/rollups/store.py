@@ -13,7 +13,7 @@ from fleet.readings import ReadingBatch
 from storage.copy_codec import CopyColumn, decode_copy, encode_copy
 from storage.database import Transaction
 from storage.named_sql import load_queries
-from storage.readings import READING_COLUMN_LIST, decode_readings
+from storage.readings import FILLED_READING_COLUMN_LIST, decode_readings
 
 HOURS, DAYS = "reading_hour", "reading_day"
 
@@ -80,7 +80,9 @@ def read_readings(
     to_us: NDArray[np.int64],
 ) -> ReadingBatch:
     """Read each meter's readings in [from, to), in the order asked for; shapes (k,)."""
-    sql = _complete(_SQL["rollup_copy_out"], columns=READING_COLUMN_LIST, table="reading", time="device_time")
+    sql = _complete(
+        _SQL["rollup_copy_out"], columns=FILLED_READING_COLUMN_LIST, table="reading", time="device_time"
+    )
     wanted = {"meter_keys": meter_keys, "from_us": from_us, "to_us": to_us}
     return decode_readings(transaction.copy_out(sql, wanted))
 

@@ -53,10 +53,10 @@ def leave_rollup_work(
     new = readings.device_time_us >= since_us[np.searchsorted(meter_keys, readings.meter_key)]
     keys, hours = readings.meter_key[new], readings.device_time_us[new] // US_PER_H
     heads = np.flatnonzero(np.diff(keys, prepend=-1) | np.diff(hours, prepend=-1))
-    for start in range(0, len(heads), PAIRS_PER_ROW):
-        part = heads[start : start + PAIRS_PER_ROW]
-        work = {"now": now, "meter_keys": keys[part], "hours_us": hours[part] * US_PER_H}
-        transaction.execute(_SQL["rollup_work_leave"], work)
+    if len(heads) == 0:
+        return
+    work = {"now": now, "meter_keys": keys[heads], "hours": hours[heads], "pairs_per_row": PAIRS_PER_ROW}
+    transaction.execute(_SQL["rollup_work_leave"], work)
 
 
 def claim(transaction: Transaction, pairs: int, rows: int) -> RollupClaim | None:

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.block import US_PER_DAY, US_PER_H, US_PER_S, Block, Floats
-from analytics.midnight import UTC_OFFSET_S, midnight_us
 from analytics.segments import Mask, Positions
 from fleet.meter_table import Limit, each
 
@@ -16,8 +15,6 @@ from fleet.meter_table import Limit, each
 _NO_LIMIT_M3H = 1e12
 #: Shares of the register's top: a roll-over goes from above the one to below the other.
 _ROLLS_FROM, _ROLLS_TO = 0.9, 0.1
-#: An instant that never comes, for meters of which nobody knows when they were installed.
-_NEVER_US = 2**62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,23 +59,20 @@ class Limits(Rolling):
 
     doubtful: Floats
     exchange_gap_us: Limit
-    #: The local day on which the meter was installed.
+    #: When the local day began on which the meter was installed.
     installed_us: NDArray[np.int64]
 
     @classmethod
     def of(cls, block: Block, row: Positions, speeds: Speeds) -> Limits:
         """Look up the limits of the samples' meters."""
         meters = block.meters
-        day = meters.installed_day[row]
-        known = np.where(np.isnan(day), 0.0, day)
-        installed_us = midnight_us(known, np.int64(UTC_OFFSET_S))
         return cls(
             tolerance_m3=meters.register_step_m3[row],
             fastest=speeds.fastest[row],
             doubtful=speeds.doubtful[row],
             top_m3=meters.register_top_m3[row],
             exchange_gap_us=each(block.limit(lambda p: p.exchange_gap_s * US_PER_S), row),
-            installed_us=np.where(np.isnan(day), _NEVER_US, installed_us),
+            installed_us=meters.installed_us[row],
         )
 
     def exchanged(self, before_us: NDArray[np.int64], time_us: NDArray[np.int64]) -> Mask:

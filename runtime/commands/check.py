@@ -29,6 +29,7 @@ from runtime.check_inputs import (
     KnownReadings,
     UsageError,
     check_option_tz,
+    check_outputs,
     instant_us,
     known_readings,
     registry_of,
@@ -75,7 +76,11 @@ def check(
         With a policy the findings are those under it, and what it changes is told beside them.
     """
     try:
-        policies = read_options(options or PolicyOptions())
+        options = options or PolicyOptions()
+        check_outputs(
+            (out, rollups, options.compare), (readings, meters, file_map, options.policy, options.before)
+        )
+        policies = read_options(options)
         if tz is not None:
             check_option_tz(tz)
         mapping = load_map(file_map) if file_map else None
@@ -117,7 +122,7 @@ def check(
 def _judge(
     known: KnownReadings, policies: PolicyFile, zone: ZoneInfo, now_us: int | None, offset_s: int
 ) -> Evaluation:
-    table = MeterTable.build(known.meters, policies=policies.policies())
+    table = MeterTable.build(known.meters, policies=policies.policies(), zones=zone.key)
     fast = evaluate_history(known.readings, table, now_us, utc_offset_s=offset_s)
     slow = slow_history(known.readings, table, zone, now_us)
     return replace(fast, episodes=in_order(Episodes.concatenate([fast.episodes, slow])))
@@ -139,7 +144,7 @@ def _write(found: list[Finding], out: Path | None) -> None:
 
 
 def _write_rollups(known: KnownReadings, policies: PolicyFile, zone: ZoneInfo, path: Path) -> int:
-    table = MeterTable.build(known.meters, policies=policies.policies())
+    table = MeterTable.build(known.meters, policies=policies.policies(), zones=zone.key)
     volumes = volumes_of(known.readings, table, known.ids, zone)
     with path.open("w", encoding="utf-8", newline="") as sink:
         return write_volumes(volumes, zone, sink)

@@ -20,7 +20,12 @@ from storage.exceptions import (
 from storage.migrate import Layout, is_migrated, migrate, migrations
 from storage.named_sql import load_queries
 from storage.partitions import ensure_partitions
-from storage.readings import READING_COLUMN_LIST, decode_readings, write_readings
+from storage.readings import (
+    FILLED_READING_COLUMN_LIST,
+    READING_COLUMN_LIST,
+    decode_readings,
+    write_readings,
+)
 from storage.registry import load_meters, upsert_meters
 
 _T0 = 1_795_147_200_000_000  # 2026-11-20 04:00 UTC
@@ -33,10 +38,10 @@ def _batch(n: int, **columns: object) -> ReadingBatch:
     )
 
 
-def _stored(database: Database) -> ReadingBatch:
+def _stored(database: Database, columns: str = READING_COLUMN_LIST) -> ReadingBatch:
     with database.transaction() as transaction:
         data = transaction.copy_out(
-            f"COPY (SELECT {READING_COLUMN_LIST} FROM reading ORDER BY 1, 2, 3) TO STDOUT (FORMAT binary)"
+            f"COPY (SELECT {columns} FROM reading ORDER BY 1, 2, 3) TO STDOUT (FORMAT binary)"
         )
     return decode_readings(data)
 
@@ -174,6 +179,8 @@ def test_migrating_twice_applies_nothing_the_second_time(empty_database_url: str
         "0008_rollups",
         "0009_time",
         "0010_policy",
+        "0011_slow",
+        "0012_newest_and_known",
     ]
     assert is_migrated(database)
     assert migrate(database) == []
@@ -196,6 +203,8 @@ def test_a_heartbeat_of_before_there_were_instances_is_kept_without_a_name(
         "0008_rollups",
         "0009_time",
         "0010_policy",
+        "0011_slow",
+        "0012_newest_and_known",
     ]
     with database.transaction() as transaction:
         beat = "INSERT INTO service_heartbeat (service, instance, started_at, beat_at, figures) "
@@ -307,3 +316,20 @@ def test_a_violated_key_names_its_constraint(database: Database) -> None:
 def test_what_is_beyond_the_servers_limits_is_no_matter_of_waiting(database: Database) -> None:
     with pytest.raises(RejectedDataError, match="too large"), database.transaction() as transaction:
         transaction.row("SELECT repeat('ab', 1000000000)")
+
+
+def test_filled_columns_say_the_same_in_rows_of_one_width(database):
+    """Each reading reports something else than its neighbours."""
+    some = np.arange(6) % 3
+    batch = _batch(
+        6,
+        flow_m3h=np.where(some == 0, np.nan, 3.5),
+        battery_v=np.where(some == 1, np.nan, 3.6),
+        valve=np.where(some == 2, -1, 1),
+        status_bits=np.where(some == 0, -1, 5),
+    )
+    with database.transaction() as transaction:
+        write_readings(transaction, batch)
+    plain, filled = _stored(database), _stored(database, FILLED_READING_COLUMN_LIST)
+    for name in batch.__dataclass_fields__:
+        np.testing.assert_array_equal(getattr(filled, name), getattr(plain, name), err_msg=name)

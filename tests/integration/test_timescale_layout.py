@@ -71,6 +71,8 @@ def test_telemetry_becomes_a_hypertable_with_columnstore_and_retention(timescale
         "0008_rollups",
         "0009_time",
         "0010_policy",
+        "0011_slow",
+        "0012_newest_and_known",
     ]
     with timescale.transaction() as transaction:
         tables = transaction.rows(

@@ -248,7 +248,7 @@ def test_a_crash_at_any_step_repeats_the_work_and_doubles_nothing(step, story, o
 def test_work_beyond_the_claim_is_left_for_its_own_turn_and_nothing_counts_as_late(story, one_meter, now):
     for i in range(6):
         story.arrive(one_meter, now + i * HOUR, MINUTE, flow_m3h=[100.0, 170.0 if i == 4 else 100.0])
-    engine = Engine(story.database, rows_per_cycle=2)
+    engine = Engine(story.database, rows_per_cycle=2, readings_per_cycle=0)
     cycles = [engine.run_once(now + 6 * HOUR) for _ in range(4)]
     assert [cycle.readings for cycle in cycles] == [4, 4, 4, 0]
     assert sum(cycle.reevaluated for cycle in cycles) == 0

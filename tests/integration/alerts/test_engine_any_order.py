@@ -38,7 +38,7 @@ def test_any_order_of_arrival_ends_in_the_truth(seed, story, make_meter, now):
     chance = random.Random(seed)
     keys = list(story.register(*(make_meter(f"M{i}", interval_s=60) for i in range(3))).values())
     flows = {key: [chance.choice([100.0, 100.0, 170.0, 200.0]) for _ in range(READINGS)] for key in keys}
-    engine = Engine(story.database, rows_per_cycle=2, readings_per_block=25)
+    engine = Engine(story.database, rows_per_cycle=2, readings_per_cycle=0, readings_per_block=25)
     for batch in _arrivals(chance, keys):
         time_us = np.array([to_us(now + at * MINUTE) for _, _, at in batch])
         story.arrive_batch(

@@ -89,6 +89,7 @@ def judge() -> Callable[..., Case]:
         meter: dict[str, Any] | None = None,
         minutes: list[float] | None = None,
         policy: Policy = DEFAULT_POLICY,
+        zone: str = "Asia/Shanghai",
         **columns: list[float],
     ) -> Case:
         n = len(minutes) if minutes is not None else len(next(iter(columns.values()), []))
@@ -97,7 +98,7 @@ def judge() -> Callable[..., Case]:
         batch = ReadingBatch.build(
             n, meter_key=np.zeros(n), device_time_us=time_us, seq=np.arange(n), received_us=time_us, **columns
         )
-        table = MeterTable.build([make_meter(**(meter or {}))], policies=Policies(policy))
+        table = MeterTable.build([make_meter(**(meter or {}))], policies=Policies(policy), zones=zone)
         return Case(evaluate(batch, table, initial_state(1)), table)
 
     return run

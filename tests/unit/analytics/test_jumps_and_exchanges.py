@@ -89,3 +89,17 @@ def test_single_empty_and_blanked(judge, code):
     assert judge(volume_m3=[]).flags(code) == ""
     blank = {"pressure_kpa": [104, 0, 104], "temperature_c": [20, 0, 20]}
     assert judge(volume_m3=[5, 0, 6], **blank).flags(code) == "uug"
+
+
+@pytest.mark.parametrize(
+    ("zone", "found"), [("Europe/Berlin", "meter_exchanged"), ("Asia/Shanghai", "register_reversed")]
+)
+def test_the_day_of_installation_is_the_companys_own(judge, zone, found):
+    # The histories begin at 22:00 UTC: 23:00 of the 14th in Berlin, 06:00 of the 15th in Shanghai.
+    case = judge(
+        meter={"installed_on": date(2023, 11, 14)},
+        zone=zone,
+        minutes=[0, 20, 40, 60],
+        volume_m3=[5000, 5001, 3, 4],
+    )
+    assert case.found == {found}
