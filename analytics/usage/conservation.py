@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.block import Floats
-from analytics.rollups.registers import shown_decimals
+from analytics.rollups.columns import HourRollups
+from analytics.rollups.registers import moved_m3, shown_decimals
 from analytics.segments import Mask
 from analytics.usage.grid import Grid, sum_by
 from analytics.usage.verdict import DayFlags, Judged, flags, judge_days
@@ -50,15 +51,15 @@ class Account:
         r = grid.rollups
         at = np.flatnonzero(~np.isnan(r.balance_first))
         row, day = grid.row[at], grid.day[at]
-        total = _rise(r.balance_first_register[at], r.balance_last_register[at], row, grid)
-        within = total - r.added_volume[at]
+        first, last = (_Beside.of(r, end, at) for end in ("first", "last"))
+        within = _rise(grid, row, first, last) - r.added_volume[at]
         shape = grid.volume_m3.shape
         spent = sum_by(row, day, r.balance_spent[at], shape)
         volume = sum_by(row, day, within, shape)
         there = np.flatnonzero((row[1:] == row[:-1]) & (day[1:] <= day[:-1] + 1))
         one, other = at[there], at[there + 1]
         fall = r.balance_last[one] - r.balance_first[other]
-        moved = _rise(r.balance_last_register[one], r.balance_first_register[other], row[there], grid)
+        moved = _rise(grid, row[there], last.take(there), first.take(there + 1))
         counts = fall >= 0
         of = (row[there][counts], day[there][counts])
         spent += sum_by(*of, fall[counts], shape)
@@ -129,12 +130,35 @@ def check_balance_mismatch(grid: Grid, judged: range) -> DayFlags:
     return judge_days(CODE, judge, grid.calendar, judged, meters.origin_of("balance_mismatch_share"))
 
 
-def _rise(before: Floats, after: Floats, row: NDArray[np.intp], grid: Grid) -> Floats:
-    """Subtract registers; a roll-over is movement, any other fall is not known."""
-    moved = after - before
-    top = grid.meters.register_top_m3[row]
-    moved = np.where((moved < 0) & (moved + top < top / 2), moved + top, moved)
-    return np.where(moved < -grid.meters.register_step_m3[row], np.nan, np.maximum(moved, 0.0))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Beside:
+    """The registers that stand beside k balances; shapes (k,)."""
+
+    time_us: NDArray[np.int64]
+    register_m3: Floats
+    standard: Mask
+
+    @classmethod
+    def of(cls, rollups: HourRollups, end: str, at: NDArray[np.intp]) -> Self:
+        """Take those beside the first or the last balance of some rows."""
+        time_us, register, standard = (
+            getattr(rollups, f"balance_{end}_{name}")[at] for name in ("us", "register", "standard")
+        )
+        return cls(time_us, register, standard == 1)
+
+    def take(self, rows: NDArray[np.intp]) -> Self:
+        """Select some of them by positions."""
+        return type(self)(self.time_us[rows], self.register_m3[rows], self.standard[rows])
+
+
+def _rise(grid: Grid, row: NDArray[np.intp], before: _Beside, after: _Beside) -> Floats:
+    """Subtract registers; a roll-over is movement, any other fall, or another register, is not known."""
+    meters = grid.meters
+    elapsed_us = after.time_us - before.time_us
+    registers = (before.register_m3, after.register_m3)
+    moved = moved_m3(meters, meters.meter_key[row], elapsed_us, *registers, after.standard)
+    unknown = (moved < -meters.register_step_m3[row]) | (before.standard != after.standard)
+    return np.where(unknown, np.nan, np.maximum(moved, 0.0))
 
 
 def _decimals(grid: Grid, at: NDArray[np.intp]) -> Floats:

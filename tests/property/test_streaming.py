@@ -97,7 +97,7 @@ def _singles(batch: ReadingBatch) -> list[ReadingBatch]:
     return [batch.take(np.array([row])) for row in range(len(batch))]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(HISTORY, min_size=3, max_size=3), st.lists(st.floats(0, 1), max_size=6))
 def test_streaming_equals_one_pass(histories, cuts):
     batch = batch_of(histories)
@@ -105,7 +105,7 @@ def test_streaming_equals_one_pass(histories, cuts):
     assert streamed == whole
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(HISTORY, min_size=3, max_size=3))
 def test_one_reading_at_a_time_equals_one_pass(histories):
     batch = batch_of(histories)
