@@ -81,10 +81,11 @@ def test_an_escalation_is_decided_by_the_reading_that_was_worse(story, one_meter
     ]
 
 
-def test_a_rule_over_time_is_decided_later_than_the_onset_it_finds(story, one_meter, now):
+def test_a_rule_over_time_is_decided_later_than_the_onset_it_finds(story, make_meter, now):
+    key = story.register(make_meter("M1", interval_s=600))["M1"]
     engine = Engine(story.database)
     for quarter in range(8):
-        story.arrive(one_meter, now + quarter * 15 * MINUTE, MINUTE, flow_m3h=[50.0], volume_m3=[1000.0])
+        story.arrive(key, now + quarter * 15 * MINUTE, MINUTE, flow_m3h=[50.0], volume_m3=[1000.0])
         engine.run_once(now + quarter * 15 * MINUTE)
     [row] = story.ask(
         "SELECT journal.* FROM alarm_journal AS journal JOIN alarm USING (alarm_id) "
