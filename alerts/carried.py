@@ -20,7 +20,8 @@ _SQL = load_queries("alerts")
 
 #: What `states_copy_out` gives, array by array.
 _LOADED = ("int4", "timestamptz", "int2", "int4", "bytea")
-_SAVED = (
+#: What `states_stage_copy_in` takes, before the state itself.
+SAVED_COLUMNS = (
     CopyColumn("meter_key", "int4", nullable=False),
     CopyColumn("evaluated_through", "timestamptz", nullable=False),
     CopyColumn("last_received_at", "timestamptz", nullable=False),
@@ -72,5 +73,7 @@ def save_states(transaction: Transaction, meter_keys: NDArray[np.int32], state: 
         "last_received_at": state["last_received_us"],
     }
     transaction.execute(_SQL["states_stage_table"])
-    transaction.copy_in(_SQL["states_stage_copy_in"], encode_varied(_SAVED, columns, "state", pack(state)))
+    transaction.copy_in(
+        _SQL["states_stage_copy_in"], encode_varied(SAVED_COLUMNS, columns, "state", pack(state))
+    )
     transaction.execute(_SQL["states_save"], {"layout": STORED_LAYOUT})

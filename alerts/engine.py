@@ -22,7 +22,7 @@ from alerts.alarms.scope import Scope
 from alerts.arrivals import Arrivals
 from alerts.carried import load_states, save_states
 from alerts.checkpoints import copy_carried, drop_from, save_kept
-from alerts.clock import DUE_CHECKS, due_now
+from alerts.clock import DUE_CHECKS, due_now, note_newest
 from alerts.decisions import Decided, decide
 from alerts.evaluation import Evaluated, evaluate_plan, scope_of
 from alerts.inspections.store import Planned, plan
@@ -195,6 +195,8 @@ class Engine:
         decided = decide(transaction, told, _ALL_CHECKS, scope_of(todo, done), now)
         save_kept(transaction, done.kept)
         self._failpoint("alarms_written")
+        # Last of all writing: should two connections share a row, they meet for a moment only.
+        note_newest(transaction, done.state)
         finish(transaction, claimed)
         self._failpoint("work_removed")
         return EngineCycle(

@@ -149,9 +149,16 @@ ON CONFLICT (meter_key, slot) DO UPDATE
 SET through = excluded.through, last_alarm_id = excluded.last_alarm_id, layout = excluded.layout,
     state = excluded.state
 
+-- newest_note --
+-- Notes the newest device time that this connection evaluated, in a row that hardly ever is another's, too.
+INSERT INTO evaluated_newest (slot, evaluated_through)
+VALUES (pg_backend_pid() %% 1024, timestamptz 'epoch' + %(newest_us)s * interval '1 microsecond')
+ON CONFLICT (slot) DO UPDATE SET evaluated_through = excluded.evaluated_through
+WHERE evaluated_newest.evaluated_through < excluded.evaluated_through
+
 -- fleet_newest --
 -- Tells the newest device time evaluated in the whole fleet, and since when work waits.
-SELECT (SELECT max(evaluated_through) FROM meter_state) AS newest_at,
+SELECT (SELECT max(evaluated_through) FROM evaluated_newest) AS newest_at,
     (SELECT min(created_at) FROM dirty_work) AS waiting_since
 
 -- ingest_heartbeats --

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from analytics.backtest import Comparison, compare
 from analytics.episodes import Episodes
 from analytics.history import evaluate_history
+from analytics.usage.evaluate import LOOKBACK_DAYS
 from analytics.usage.history import slow_history
 from fleet.meter_table import MeterTable
 from fleet.policies import Policies
@@ -27,8 +28,9 @@ from storage.registry import load_meters
 _SQL = {name: sql.replace("{columns}", READING_COLUMN_LIST) for name, sql in load_queries("alerts").items()}
 
 #: Readings before the window, from which the checks get to know each meter: as long as the longest
-#: default window, or from the meter's first reading on where that is later.
-RUN_IN = timedelta(days=30)
+#: default window and as the longest look-back of a slow check, or from the meter's first reading on
+#: where that is later.
+RUN_IN = timedelta(days=max(30, LOOKBACK_DAYS))
 #: Held in memory at once, give or take one meter.
 _READINGS_PER_BLOCK = 200_000
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.block import Floats
-from analytics.episodes import Episodes
+from analytics.episodes import ONGOING_US, Episodes
 from analytics.pipeline import UTC_OFFSET_S, Evaluation, evaluate, evaluate_clock, in_order, initial_state
 from analytics.segments import Mask
 from fleet.meter_table import MeterTable
@@ -53,12 +53,17 @@ def newest(runs: list[Episodes]) -> Episodes:
     """Keep the last word on each episode that several runs, in order, spoke of.
 
     A run that continues an episode tells all of it again, so the later one replaces the earlier.
-    Two are the same if meter, check, part and start agree.
+    Two are the same if meter, check, part and start agree, and the earlier had not ended; two of one
+    run never are.
     """
-    whole = Episodes.concatenate(runs[::-1])
+    whole = Episodes.concatenate(runs)
     keys = np.stack([whole.meter_key, whole.check, whole.part, whole.started_us])
-    _, first = np.unique(keys, axis=1, return_index=True)
-    return in_order(whole.take(np.sort(first)))
+    _, same = np.unique(keys, axis=1, return_inverse=True)
+    run = np.repeat(np.arange(len(runs)), [len(told) for told in runs])
+    last = np.zeros(len(whole), dtype=np.intp)
+    np.maximum.at(last, same, run)
+    told_again = (whole.ended_us == ONGOING_US) & (run < last[same])
+    return in_order(whole.take(~told_again))
 
 
 def joined(episodes: Episodes) -> Episodes:

@@ -14,9 +14,12 @@ from fleet.checks import BY_CODE
 from fleet.flags import Flag
 from fleet.readings import ABSENT
 
-#: An episode that is going on at a meter's last reading; `started_us` ABSENT where there is none.
-OPEN_DTYPE = np.dtype([("started_us", "i8"), ("readings", "i8"), ("value", "f8"), ("flag", "u1")])
-_NONE = np.array((ABSENT, 0, np.nan, 0), dtype=OPEN_DTYPE)
+#: An episode that is going on at a meter's last reading; `started_us` ABSENT where there is none. And
+#: when the one before it ended; `ended_us` ABSENT where there was none.
+OPEN_DTYPE = np.dtype(
+    [("started_us", "i8"), ("readings", "i8"), ("value", "f8"), ("flag", "u1"), ("ended_us", "i8")]
+)
+_NONE = np.array((ABSENT, 0, np.nan, 0, ABSENT), dtype=OPEN_DTYPE)
 
 
 _NOTHING = Episodes.empty()
@@ -70,6 +73,9 @@ class Tracker:
     ) -> tuple[Episodes, NDArray[np.void]]:
         """Join bad samples without a good one between them.
 
+        None begins before the end of the meter's last one, however far back its onset lies: a
+        condition can look longer than what a good sample ended.
+
         Parameters
         ----------
         decisions
@@ -89,11 +95,11 @@ class Tracker:
         if len(bad) == 0 and not was_open.any():
             return _NOTHING, carried
         runs = _Runs.of(decisions, bad, was_open)
-        sums = self._sums(decisions, runs, carried)
         good_us = decisions.time_us
         if self.ends_at_onset and decisions.onset_us is not None:
             good_us = decisions.onset_us
         ended = np.where(runs.ends < 0, ONGOING_US, good_us[runs.ends])
+        sums = self._sums(decisions, runs, carried, runs.ended_before(ended, carried["ended_us"]))
         episodes = Episodes.build(
             meter_key=meter_key[runs.row],
             check=BY_CODE[self.code].number,
@@ -106,7 +112,10 @@ class Tracker:
             limit=np.broadcast_to(limit, meter_key.shape)[runs.row],
         )
         after = carried.copy()
-        after[runs.row] = np.where(ended == ONGOING_US, sums, _NONE)
+        over = ended != ONGOING_US
+        left = np.where(over, _NONE, sums)
+        left["ended_us"] = np.where(over, ended, sums["ended_us"])
+        after[runs.row] = left
         return episodes, after
 
     def end(
@@ -134,15 +143,23 @@ class Tracker:
         )
         left = carried.copy()
         left[rows] = _NONE
+        left["ended_us"][rows] = ended_us[rows]
         return episodes, left
 
-    def _sums(self, decisions: Decisions, runs: _Runs, carried: NDArray[np.void]) -> NDArray[np.void]:
+    def _sums(
+        self,
+        decisions: Decisions,
+        runs: _Runs,
+        carried: NDArray[np.void],
+        before_us: NDArray[np.int64],
+    ) -> NDArray[np.void]:
         """Sum up each run, together with what was open before it."""
         sums = nothing_open(len(runs.row))
+        sums["ended_us"] = before_us
         if len(runs.bad):
             some, heads = runs.begins >= 0, runs.heads
             onset_us = decisions.time_us if decisions.onset_us is None else decisions.onset_us
-            sums["started_us"][some] = onset_us[runs.begins[some]]
+            sums["started_us"][some] = np.maximum(onset_us[runs.begins[some]], before_us[some])
             sums["readings"][some] = np.diff(heads, append=len(runs.bad))
             sums["value"][some] = self.worse.reduceat(decisions.value[runs.bad], heads)
             sums["flag"][some] = np.maximum.reduceat(decisions.flag[runs.bad], heads)
@@ -178,6 +195,13 @@ class _Runs:
     ends: Positions
     #: Whether it continues what was open.
     goes_on: NDArray[np.bool_]
+
+    def ended_before(self, ended_us: NDArray[np.int64], carried_us: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Give the end of the run before each one of the same meter, or the one that was carried."""
+        before = carried_us[self.row]
+        same = np.flatnonzero(self.row[1:] == self.row[:-1]) + 1
+        before[same] = ended_us[same - 1]
+        return before
 
     @classmethod
     def of(cls, decisions: Decisions, bad: Positions, was_open: NDArray[np.bool_]) -> _Runs:

@@ -125,7 +125,8 @@ WHERE a.alarm_id = %(alarm_id)s
 -- Lists alarms as they stood at a moment of decision: each one's last row of the journal before it. With
 -- `at`, only those whose condition held then, by the meter's clock and as it was known: `spell` counts
 -- the occurrences that were the present one, of which the last row is what was known; an occurrence that
--- a late batch showed has a row of its own.
+-- a late batch showed has a row of its own. Looked at are only alarms that were open at the moment and,
+-- with `at`, those with an occurrence that was over and held it; to list closed ones, all are gone through.
 SELECT a.alarm_id, a.company, m.meter_id, m.customer, a.check_code AS check, j.severity, j.to_state AS state,
     j.onset_at, j.ended_at, a.raised_at, j.occurrences, j.readings, j.value, j.limit_value AS limit, j.part,
     j.limit_origin AS limit_from, j.acknowledged_by, j.acknowledged_at,
@@ -139,6 +140,17 @@ JOIN LATERAL (
     ORDER BY row.journal_id DESC LIMIT 1
 ) AS j ON true
 WHERE a.alarm_id > %(after)s AND a.raised_at <= %(known_at)s AND j.to_state = ANY(%(states)s)
+    AND (%(at)s::timestamptz IS NULL AND 'closed' = ANY(%(states)s) OR a.alarm_id = ANY(ARRAY(
+        SELECT alarm_id FROM alarm
+        WHERE tstzrange(raised_at, CASE WHEN closed_at >= raised_at THEN closed_at END) @> %(known_at)s
+        UNION
+        SELECT alarm_id FROM alarm_journal
+        WHERE ended_at IS NOT NULL
+            AND tstzrange(onset_at, greatest(onset_at, ended_at)) @> %(at)s::timestamptz
+        UNION
+        SELECT alarm_id FROM alarm_journal
+        WHERE late_until IS NOT NULL AND event_at <= %(at)s AND late_until > %(at)s
+    )))
     AND (%(alarm_id)s::bigint IS NULL OR a.alarm_id = %(alarm_id)s)
     AND (%(check)s::text IS NULL OR a.check_code = %(check)s)
     AND (%(severity)s::text IS NULL OR j.severity = %(severity)s)

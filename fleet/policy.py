@@ -78,6 +78,8 @@ class Policy:
     #: A register that moves at least this many steps less than the flow demands is stalled.
     stalled_steps: float = 2.0
     stalled_for_s: int = 3600
+    #: And for so many of its intervals.
+    stalled_after_intervals: float = 3.0
     #: A register that has not moved for this long is idle or stuck.
     idle_after_s: int = 30 * 86400
     #: A decrease across a gap this long is more likely an exchanged meter than a reversal.

@@ -83,13 +83,20 @@ def valves(column: Any) -> Parsed:
     return _by_word(column, lambda word: VALVES.index(word) if word in VALVES else None, ", ".join(VALVES))
 
 
+#: Words for a status in which nothing is the matter.
+_NO_STATUS = frozenset({"none", "ok", "[]", "0"})
+
+
 def statuses(column: Any) -> Parsed:
-    """Read lists of status codes, separated by blanks, commas, semicolons or bars, as bits."""
+    """Read lists of status codes, separated by blanks, commas, semicolons or bars, as bits.
+
+    An empty list is written as one of `_NO_STATUS`, for an empty cell is not reported.
+    """
 
     def bits(words: str) -> int:
         for separator in ",;|":
             words = words.replace(separator, " ")
-        return status_bits(words.split())
+        return status_bits([word for word in words.split() if word not in _NO_STATUS])
 
     return _by_word(column, bits, ", ".join(STATUS_CODES))
 

@@ -24,6 +24,18 @@ class UsageError(Exception):
     """An option that says nothing sensible."""
 
 
+def check_outputs(outputs: Sequence[Path | None], inputs: Sequence[Path | None]) -> None:
+    """Refuse to write over what is read, or two results into one file. Raises UsageError."""
+    taken = {path.resolve() for path in inputs if path is not None}
+    for path in outputs:
+        if path is None:
+            continue
+        if path.resolve() in taken:
+            msg = f"{path} would be overwritten; name another file for the result"
+            raise UsageError(msg)
+        taken.add(path.resolve())
+
+
 class CheckFailedError(RuntimeFailure):
     """The checks could not run; the message says what to do."""
 

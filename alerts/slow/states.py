@@ -79,7 +79,7 @@ def save_states(transaction: Transaction, due: Due, from_day: Days, settled: Day
     }
     transaction.execute(_SQL["slow_states_drop"], span)
     states = np.concatenate([part.open for part in kept])
-    anything = _anything_open(states)
+    anything = worth_keeping(states)
     columns = {
         "meter_keys": np.concatenate([part.meter_keys for part in kept]),
         "through": np.concatenate([np.full(len(part.open), part.through) for part in kept]),
@@ -91,8 +91,9 @@ def save_states(transaction: Transaction, due: Due, from_day: Days, settled: Day
     transaction.execute(_SQL["slow_states_save"], columns)
 
 
-def _anything_open(states: NDArray[np.void]) -> NDArray[np.bool_]:
+def worth_keeping(states: NDArray[np.void]) -> NDArray[np.bool_]:
+    """Mark states with something open, or with an end that an onset may still reach."""
     out = np.zeros(len(states), dtype=np.bool_)
     for name in SLOW_TRACKED:
-        out |= states[name]["started_us"] != ABSENT
+        out |= (states[name]["started_us"] != ABSENT) | (states[name]["ended_us"] != ABSENT)
     return out

@@ -63,7 +63,7 @@ def _judge(
     half = limit[seg.meter_of(at)] / 2
     # Whatever comes next, one near its predecessor is no spike.
     near = np.abs(up) <= half
-    beside = ~np.isnan(up) & ((np.abs(down) <= half) | (up * down < 0))
+    beside = ~np.isnan(up) & ~np.isnan(half) & ((np.abs(down) <= half) | (up * down < 0))
     said = np.where(near | beside, np.uint8(Flag.GOOD), said)
     waited, off = np.zeros(len(value), dtype=np.bool_), np.full(len(value), np.nan)
     flag = found._replace(flag=said).dense(len(value))

@@ -22,8 +22,9 @@ _CODE = "balance_frozen"
 def check_frozen(block: Block) -> Verdict:
     """Flag a prepaid meter's balance SUSPECT that does not change although gas is measured.
 
-    A run begins at a reading whose balance differs from the one before. It is a finding once it is
-    `balance_frozen_for_s` old (some balances are settled once a day), the balance is above
+    A run begins at a reading whose balance differs from the one before, and its age counts from the
+    last reading before gas was measured at that balance, for nothing is owed over an idle weekend. It
+    is a finding once it is `balance_frozen_for_s` old (some are settled once a day), the balance is above
     `-overdraft`, and the register has risen since by `balance_frozen_steps` steps and by
     `balance_frozen_at_least_m3`; from then on until the balance changes. The rise is counted from
     the lowest register of the run, which a roll-over or an exchanged meter makes lower; it is
@@ -32,7 +33,7 @@ def check_frozen(block: Block) -> Verdict:
 
     UNKNOWN is an old run at a reading without a register that counts; MISSING a reading without
     a balance, or of a meter that is not prepaid. At a balance that is used up nothing is frozen:
-    see `flow_without_balance`. Onset: the first reading with that balance; value: the rise, m³.
+    see `flow_without_balance`. Onset: where the age counts from; value: the rise, m³.
     """
     if not block.meters.prepaid.any():
         return Verdict(flags={_CODE: block.nothing_reported()})
@@ -71,6 +72,8 @@ class _Run:
     time_us: NDArray[np.int64]
     balance: Floats
     changed: Mask
+    #: Gas was measured since the balance last changed; and the last reading before that.
+    used: Mask
     since_us: NDArray[np.int64]
     #: The run is so old that it may be a finding.
     old: Mask
@@ -80,13 +83,21 @@ class _Run:
         seg, time_us, balance = block.seg.take(rows), block.time_us[rows], block.readings.balance[rows]
         # NaN before the first: it differs.
         changed = balance != seg.previous(balance, block.state["frozen_balance"])
-        since_us = seg.latest(time_us, changed, block.state["frozen_since_us"])
+        used = _used(block, seg, rows, changed)
+        since_us = seg.latest(time_us, changed | ~used, block.state["frozen_since_us"])
         for_us = each(block.limit(lambda p: p.balance_frozen_for_s * US_PER_S), seg.row)
         old = time_us - since_us >= for_us
         if old.any():
             old &= balance > -each(block.limit(lambda p: p.overdraft), seg.row)
         return cls(
-            seg=seg, rows=rows, time_us=time_us, balance=balance, changed=changed, since_us=since_us, old=old
+            seg=seg,
+            rows=rows,
+            time_us=time_us,
+            balance=balance,
+            changed=changed,
+            used=used,
+            since_us=since_us,
+            old=old,
         )
 
     @property
@@ -98,12 +109,26 @@ class _Run:
         return np.flatnonzero(wanted[number])
 
     def state(self, block: Block) -> dict[str, NDArray[np.generic]]:
-        """Carry each meter's last balance, and since when it stands."""
+        """Carry each meter's last balance, and since when gas is measured at it."""
         return {
+            "frozen_used": self.seg.closing(self.used, block.state["frozen_used"]),
             "frozen_us": self.seg.closing(self.time_us, block.state["frozen_us"]),
             "frozen_balance": self.seg.closing(self.balance, block.state["frozen_balance"]),
             "frozen_since_us": self.seg.closing(self.since_us, block.state["frozen_since_us"]),
         }
+
+
+def _used(block: Block, seg: Segments, rows: NDArray[np.intp], changed: Mask) -> Mask:
+    """Tell at which readings a register has moved since the balance last changed, or nobody knows."""
+    moved = block.once(Registers.of).moved | (np.isnan(block.volume_m3) & np.isnan(block.std_volume_m3))
+    moves = np.cumsum(moved)
+    firsts = np.flatnonzero(block.seg.first)
+    before = np.zeros(len(block.meters), dtype=np.int64)
+    before[block.seg.row[firsts]] = moves[firsts] - moved[firsts]
+    used: Mask = moves[rows] > seg.latest(moves[rows], changed, before)
+    seen = seg.latest(changed, changed, np.zeros(len(block.meters), dtype=np.bool_))
+    used |= ~seen & block.state["frozen_used"][seg.row]
+    return used
 
 
 def _judge(block: Block, run: _Run, at: NDArray[np.intp], enough: Mask, risen_m3: Floats) -> Flags:
@@ -151,9 +176,10 @@ CHECK = Check(
     codes=(_CODE,),
     run=check_frozen,
     carries=(
-        # The last reading with a balance, that balance, and since when it stands.
+        # The last reading with a balance, that balance, whether gas was measured at it, and since when.
         ("frozen_us", "i8"),
         ("frozen_balance", "f8"),
+        ("frozen_used", "?"),
         ("frozen_since_us", "i8"),
         # The lowest of each register since.
         ("frozen_volume", "f8"),

@@ -11,7 +11,6 @@ from analytics.runs import Runs, lowest_of, lowest_so_far_of
 from analytics.samples import Samples
 from analytics.tracking import Tracker
 from fleet.flags import Flag
-from fleet.meter_table import each
 
 
 def check_stalled(block: Block) -> Verdict:
@@ -19,10 +18,11 @@ def check_stalled(block: Block) -> Verdict:
 
     Looked at are readings with a snapshot and a register. A run begins at a snapshot above 0 and
     goes on while snapshots are above 0, no register moves, falls or leaps, and no gap is longer
-    than the meter's silence limit. It is a finding once it is `stalled_for_s` old and the smallest
-    snapshot since its start would have moved the register by `stalled_steps` steps; onset: the
-    run's start; value: what that snapshot would have added, m³. A snapshot of 0 while the register
-    moves is normal on an on/off burner and is nothing.
+    than the meter's silence limit. It is a finding once it is `stalled_for_s` and
+    `stalled_after_intervals` intervals old (a burner that is on for minutes is met by chance, but not
+    so often in a row) and the smallest snapshot since its start would have moved the register by
+    `stalled_steps` steps; onset: the run's start; value: what that snapshot would have added,
+    m³. A snapshot of 0 while the register moves is normal on an on/off burner and is nothing.
     """
     state, disturbed = block.state, block.once(Registers.of).disturbed
     present = ~np.isnan(block.volume_m3)
@@ -61,6 +61,12 @@ def check_stalled(block: Block) -> Verdict:
     return verdict
 
 
+def _for_us(block: Block) -> Floats:
+    """Work out how long a run must last, shape (m,)."""
+    intervals = block.limit(lambda p: p.stalled_after_intervals) * block.meters.interval_s
+    return np.fmax(intervals, block.limit(lambda p: p.stalled_for_s)) * US_PER_S
+
+
 def _judge(
     block: Block, samples: Samples, runs: Runs, first: tuple[NDArray[np.int64], Floats], limit: Floats
 ) -> tuple[Flags, Floats]:
@@ -70,9 +76,9 @@ def _judge(
     for these to make a finding are looked at closely.
     """
     since_us, flow = first
-    for_us = block.limit(lambda p: p.stalled_for_s * US_PER_S)
+    for_us = _for_us(block)
     length_us = samples.time_us[runs.lasts] - since_us
-    long = (length_us >= each(for_us, runs.meters)) & (flow * length_us / US_PER_H >= limit[runs.meters])
+    long = (length_us >= for_us[runs.meters]) & (flow * length_us / US_PER_H >= limit[runs.meters])
     flag, demanded_m3 = samples.good(), np.zeros(len(samples.seg))
     if long.any():
         some, since_us = runs.take(long), since_us[long]
@@ -80,7 +86,7 @@ def _judge(
         demanded = lowest_so_far_of(some, samples.value, flow[long]) * elapsed_us / US_PER_H
         demanded_m3[some.at] = demanded
         meter = some.spread(some.meters)
-        stalled = (elapsed_us >= each(for_us, meter)) & (demanded >= limit[meter])
+        stalled = (elapsed_us >= for_us[meter]) & (demanded >= limit[meter])
         flag[some.at[stalled]] = Flag.SUSPECT
     return flag, demanded_m3
 

@@ -70,11 +70,6 @@ class Calendar:
         since_us = self.hour_us[:-1] - self.day_us[self.day_of_hour]
         return np.asarray(since_us // US_PER_H, dtype=np.int64)
 
-    @property
-    def hours_of_day(self) -> NDArray[np.int64]:
-        """Count the hours of each day, shape (D,)."""
-        return np.bincount(self.day_of_hour, minlength=self.days)
-
     def hour_at(self, begin_us: Times) -> NDArray[np.intp]:
         """Find the hours that begin at instants; -1 for one before, `hours` for one after the days."""
         at = np.searchsorted(self.hour_us, begin_us, side="right") - 1

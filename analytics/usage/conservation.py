@@ -9,25 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.block import Floats
-from analytics.rollups.registers import shown_decimals
+from analytics.rollups.columns import HourRollups
+from analytics.rollups.registers import moved_m3, shown_decimals
 from analytics.segments import Mask
 from analytics.usage.correction import standard_per_m3
 from analytics.usage.grid import Grid, sum_by
 from analytics.usage.settled import FallHours
 from analytics.usage.verdict import DayFlags, Judged, flags, judge_days
+from analytics.usage.week import WEEK, Week
 from analytics.usage.windows import count, first_day_of, median, past
 
 CODE = "balance_mismatch"
 
-_WEEK = 7
 _HISTORY_DAYS = 28
-LOOKBACK_DAYS = _WEEK + _HISTORY_DAYS
-#: Days with use that teach a price, and that a week must have.
-_LEAST_HISTORY, _LEAST_DAYS = 14, 4
+LOOKBACK_DAYS = WEEK + _HISTORY_DAYS
+#: Days with use that teach a price.
+_LEAST_HISTORY = 14
 #: A price is learned from days with this many register steps of gas.
 _LEAST_STEPS = 10
-#: Of the days of a bad week this share must be bad by themselves, to the same side.
-_BAD_DAYS_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,8 +55,8 @@ class Account:
         r = grid.rollups
         at = np.flatnonzero(~np.isnan(r.balance_first))
         row, day = grid.row[at], grid.day[at]
-        total = _rise(r.balance_first_register[at], r.balance_last_register[at], row, grid)
-        total[r.balance_first_standard[at] != r.balance_last_standard[at]] = np.nan
+        first, last = (_Beside.of(r, end, at) for end in ("first", "last"))
+        total = _rise(grid, row, first, last)
         within = total - r.added_volume[at]
         shape = grid.volume_m3.shape
         spent = sum_by(row, day, r.balance_spent[at], shape)
@@ -65,8 +64,7 @@ class Account:
         there = np.flatnonzero((row[1:] == row[:-1]) & (day[1:] <= day[:-1] + 1))
         one, other = at[there], at[there + 1]
         fall = r.balance_last[one] - r.balance_first[other]
-        moved = _rise(r.balance_last_register[one], r.balance_first_register[other], row[there], grid)
-        moved[r.balance_last_standard[one] != r.balance_first_standard[other]] = np.nan
+        moved = _rise(grid, row[there], last.take(there), first.take(there + 1))
         counts = fall >= 0
         of = (row[there][counts], day[there][counts])
         spent += sum_by(*of, fall[counts], shape)
@@ -139,13 +137,13 @@ def check_balance_mismatch(grid: Grid, judged: range) -> DayFlags:
         prepaid = np.where(meters.prepaid[:, None], moved, np.nan)
         learned = _learned_price(grid, moved, account.volume_m3, day, settled)
         price = np.where(known, meters.price_per_m3, learned)
-        shown = past(account.decimals, grid.era, day, 0, _WEEK - 1)
+        shown = past(account.decimals, grid.era, day, 0, WEEK - 1)
         slack = meters.register_step_m3 * price + 10.0 ** -np.fmax.reduce(shown, axis=1, initial=0.0)
         spent, working, other = (
-            past(v, grid.era, day, 0, _WEEK - 1) for v in (prepaid, account.volume_m3, standard)
+            past(v, grid.era, day, 0, WEEK - 1) for v in (prepaid, account.volume_m3, standard)
         )
         steps = meters.limit(lambda p: p.balance_mismatch_steps) * slack
-        of_working, of_standard = (_Week.of(spent, v, price, share, slack) for v in (working, other))
+        of_working, of_standard = (Week.of(spent, v, price, share, slack) for v in (working, other))
         week = of_working.or_nearer(of_standard)
         largest = [_largest_day(grid, v, day) for v in (account.volume_m3, standard)]
         late = np.where(settled, np.where(week.standard, largest[1], largest[0]) * price, 0.0)
@@ -157,56 +155,40 @@ def check_balance_mismatch(grid: Grid, judged: range) -> DayFlags:
             suspect=(np.abs(week.off) > limit) & week.one_sided,
             fail=np.abs(week.off) > fail,
         )
-        return Judged(flag, np.abs(week.off), limit, first_day_of(week.bad, day, _WEEK - 1))
+        return Judged(flag, np.abs(week.off), limit, first_day_of(week.bad, day, WEEK - 1))
 
     return judge_days(CODE, judge, grid.calendar, judged, meters.origin_of("balance_mismatch_share"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Week:
-    """What seven days lost, held against what a volume costs; shapes (m,), of `bad` (m, 7)."""
+class _Beside:
+    """The registers that stand beside k balances; shapes (k,)."""
 
-    #: What was lost beyond the cost, and the cost, in the balance's unit.
-    off: Floats
-    cost: Floats
-    #: Days that differ by themselves, to the side of the week; whether they are half of those with use.
-    bad: Mask
-    one_sided: Mask
-    #: Whether enough days had use.
-    enough: Mask
-    #: Whether it is held against the standard volume.
+    time_us: NDArray[np.int64]
+    register_m3: Floats
     standard: Mask
 
     @classmethod
-    def of(cls, spent: Floats, volume_m3: Floats, price: Floats, share: Floats, slack: Floats) -> Self:
-        off = spent - volume_m3 * price[:, None]
-        cost = np.where(np.isnan(off), 0.0, volume_m3) * price[:, None]
-        week = np.nansum(off, axis=1)
-        bad = np.sign(week)[:, None] * off > share[:, None] * cost + slack[:, None]
-        used = (((volume_m3 > 0) | (spent > 0)) & ~np.isnan(off)).sum(axis=1)
-        one_sided = bad.sum(axis=1) >= _BAD_DAYS_SHARE * used
-        working = np.zeros(len(week), np.bool_)
-        return cls(week, cost.sum(axis=1), bad, one_sided, used >= _LEAST_DAYS, working)
-
-    def or_nearer(self, other: Self) -> Self:
-        """Take the other week where it is known and its difference is the smaller one."""
-        nearer = other.enough & (np.abs(other.off) < np.abs(self.off))
-        return type(self)(
-            off=np.where(nearer, other.off, self.off),
-            cost=np.where(nearer, other.cost, self.cost),
-            bad=np.where(nearer[:, None], other.bad, self.bad),
-            one_sided=np.where(nearer, other.one_sided, self.one_sided),
-            enough=self.enough,
-            standard=nearer,
+    def of(cls, rollups: HourRollups, end: str, at: NDArray[np.intp]) -> Self:
+        """Take those beside the first or the last balance of some rows."""
+        time_us, register, standard = (
+            getattr(rollups, f"balance_{end}_{name}")[at] for name in ("us", "register", "standard")
         )
+        return cls(time_us, register, standard == 1)
+
+    def take(self, rows: NDArray[np.intp]) -> Self:
+        """Select some of them by positions."""
+        return type(self)(self.time_us[rows], self.register_m3[rows], self.standard[rows])
 
 
-def _rise(before: Floats, after: Floats, row: NDArray[np.intp], grid: Grid) -> Floats:
-    """Subtract registers; a roll-over is movement, any other fall is not known."""
-    moved = after - before
-    top = grid.meters.register_top_m3[row]
-    moved = np.where((moved < 0) & (moved + top < top / 2), moved + top, moved)
-    return np.where(moved < -grid.meters.register_step_m3[row], np.nan, np.maximum(moved, 0.0))
+def _rise(grid: Grid, row: NDArray[np.intp], before: _Beside, after: _Beside) -> Floats:
+    """Subtract registers; a roll-over is movement, any other fall, or another register, is not known."""
+    meters = grid.meters
+    elapsed_us = after.time_us - before.time_us
+    registers = (before.register_m3, after.register_m3)
+    moved = moved_m3(meters, meters.meter_key[row], elapsed_us, *registers, after.standard)
+    unknown = (moved < -meters.register_step_m3[row]) | (before.standard != after.standard)
+    return np.where(unknown, np.nan, np.maximum(moved, 0.0))
 
 
 def _decimals(grid: Grid, at: NDArray[np.intp]) -> Floats:
@@ -218,7 +200,7 @@ def _decimals(grid: Grid, at: NDArray[np.intp]) -> Floats:
 
 def _largest_day(grid: Grid, volume_m3: Floats, day: int) -> Floats:
     """Take the largest day of the week and the day before it, shape (m,), m³."""
-    days = past(volume_m3, grid.era, day, 0, _WEEK)
+    days = past(volume_m3, grid.era, day, 0, WEEK)
     return np.asarray(np.fmax.reduce(days, axis=1, initial=0.0), dtype=np.float64)
 
 
@@ -227,7 +209,7 @@ def _learned_price(grid: Grid, spent: Floats, volume_m3: Floats, day: int, settl
 
     A day of a settled balance has the gas of another day, so there the sums count, not the days.
     """
-    spent, volume = (past(values, grid.era, day, _WEEK, LOOKBACK_DAYS - 1) for values in (spent, volume_m3))
+    spent, volume = (past(values, grid.era, day, WEEK, LOOKBACK_DAYS - 1) for values in (spent, volume_m3))
     enough: Mask = volume >= _LEAST_STEPS * grid.meters.register_step_m3[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         prices = np.where(enough & (spent > 0), spent / volume, np.nan)

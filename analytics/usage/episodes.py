@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.block import Floats
+from analytics.block import US_PER_DAY, Floats
 from analytics.episodes import ONGOING_US, Episodes
 from analytics.pipeline import in_order
 from analytics.segments import Segments
-from analytics.tracking import OPEN_DTYPE, Decisions, Tracker, nothing_open
+from analytics.tracking import OPEN_DTYPE, Decisions, Tracker, is_bad, nothing_open
 from analytics.usage.calendar import Times
 from analytics.usage.verdict import DayFlags
 from fleet.checks import BY_CODE
@@ -22,7 +22,10 @@ from fleet.policies import Origin
 from fleet.readings import ABSENT
 
 #: Version of `SLOW_OPEN_DTYPE`; stored episodes of another version are worthless.
-SLOW_LAYOUT = 1
+SLOW_LAYOUT = 2
+
+#: No onset lies further back from the day that finds it; an end that does is of no more use.
+_REACH_US = 15 * US_PER_DAY
 
 #: Slow checks, or parts of them, that have episodes of their own.
 SLOW_TRACKED = (
@@ -40,7 +43,8 @@ SLOW_TRACKED = (
     "battery2_forecast",
 )
 
-#: A meter's open episodes: one per name, and the limit of the day on which each began.
+#: A meter's open episodes: one per name, with the end of the one before while an onset may reach it,
+#: and the limit of the day on which each began.
 SLOW_OPEN_DTYPE = np.dtype(
     [field for name in SLOW_TRACKED for field in ((name, OPEN_DTYPE), (f"{name}_limit", "f8"))]
 )
@@ -92,14 +96,42 @@ def open_slow(
     return in_order(Episodes.concatenate(found))
 
 
+def disjoint(found: list[DayFlags], day_us: Times, carried: NDArray[np.void]) -> list[DayFlags]:
+    """Let no onset lie before the end of the last episode of that check and part.
+
+    A check may have several names for one part (more use, and less), and an onset may look back over
+    what ended another's. Shapes as in `track_days`.
+    """
+    last_us: dict[tuple[str, int], Times] = {}
+    for each in found:
+        kind = (each.code, each.part)
+        ends = _last_ends(each, day_us, carried[each.name])
+        last_us[kind] = np.maximum(last_us[kind], ends) if kind in last_us else ends
+    return [
+        replace(each, onset_us=np.maximum(each.onset_us, last_us[each.code, each.part])) for each in found
+    ]
+
+
+def _last_ends(found: DayFlags, day_us: Times, carried: NDArray[np.void]) -> Times:
+    """Give the last end of an episode up to each day, shape (m, j)."""
+    decided = (found.flag != Flag.UNKNOWN) & (found.flag != Flag.MISSING)
+    # Before the days stands whether one was open.
+    bad = np.column_stack([carried["started_us"] != ABSENT, is_bad(found.flag)])
+    at = np.column_stack([np.zeros(len(bad), np.intp), np.where(decided, np.arange(1, bad.shape[1]), 0)])
+    before = np.take_along_axis(bad, np.maximum.accumulate(at, axis=1)[:, :-1], axis=1)
+    ends = np.where((found.flag == Flag.GOOD) & before, day_us, ABSENT)
+    return np.maximum.accumulate(np.maximum(ends, carried["ended_us"][:, None]), axis=1)
+
+
 def track_days(
     found: DayFlags, day_us: Times, meter_key: NDArray[np.int32], carried: NDArray[np.void]
 ) -> tuple[Episodes, NDArray[np.void]]:
     """Join bad days without a good one between them.
 
-    An episode begins at the onset that the check states for its first bad day, a midnight, and ends
-    at the midnight that begins the first good day. Days that are UNKNOWN or MISSING neither begin nor
-    end one. `readings` counts bad days; the limit is that of the first of them.
+    An episode begins at the onset that the check states for its first bad day, a midnight, but not
+    before the end of the one before; it ends at the midnight that begins the first good day. Days that
+    are UNKNOWN or MISSING neither begin nor end one. `readings` counts bad days; the limit is that of
+    the first of them.
 
     Parameters
     ----------
@@ -127,9 +159,17 @@ def track_days(
     episodes, after = _tracked(tracker, decisions, carried[found.name], meter_key, found.origin)
     limits, last = _limits(found, carried)
     whole = carried.copy()
-    whole[found.name] = after
+    whole[found.name] = _forget(after, day_us)
     whole[f"{found.name}_limit"] = np.where(after["started_us"] == ABSENT, np.nan, last)
     return replace(episodes, limit=limits), whole
+
+
+def _forget(after: NDArray[np.void], day_us: Times) -> NDArray[np.void]:
+    """Drop the ends that no onset of a later day reaches."""
+    out = after.copy()
+    if len(day_us):
+        out["ended_us"][out["ended_us"] < day_us[-1] - _REACH_US] = ABSENT
+    return out
 
 
 def _tracked(

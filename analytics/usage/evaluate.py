@@ -24,7 +24,7 @@ from analytics.usage import (
     small_flow,
 )
 from analytics.usage.calendar import Calendar
-from analytics.usage.episodes import no_slow_open, track_days
+from analytics.usage.episodes import disjoint, no_slow_open, track_days
 from analytics.usage.grid import Grid
 from analytics.usage.verdict import DayFlags
 from fleet.flags import worst
@@ -126,7 +126,7 @@ def evaluate_days(
     """Turn flags of days into episodes; of several parts of a check the worst flag counts for a day."""
     flags: dict[str, Flags] = {}
     episodes: list[Episodes] = []
-    for part in found:
+    for part in disjoint(found, day_us, carried):
         flags[part.code] = worst(flags[part.code], part.flag) if part.code in flags else part.flag
         new, carried = track_days(part, day_us, meters.meter_key, carried)
         episodes.append(new)

@@ -31,8 +31,7 @@ class Exposure:
     on/off burner that ran at full power for a few minutes of an hour counts as its mean.
     """
 
-    #: Shapes (m, D, 4): hours, and m³.
-    hours: Floats
+    #: Shape (m, D, 4): m³.
     volume_m3: Floats
     #: Shape (m, D): known hours of each day, used or not.
     known_h: Floats
@@ -49,10 +48,8 @@ class Exposure:
         zone = (flow >= qmin).astype(np.int8) + (flow >= _QT * qmax)
         zone += flow > qmax + meters.register_step_m3[:, None]
         used = known & (flow > 0)
-        hours = [grid.by_day(np.add, (used & (zone == which)).astype(np.float64)) for which in range(4)]
         volume = [grid.by_day(np.add, np.where(used & (zone == which), flow, 0.0)) for which in range(4)]
         return cls(
-            hours=np.stack(hours, axis=-1),
             volume_m3=np.stack(volume, axis=-1),
             known_h=grid.by_day(np.add, known.astype(np.float64)),
             peak_m3h=_peak(grid),

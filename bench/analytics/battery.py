@@ -8,6 +8,7 @@ from bench.analytics.workload import Workload
 from fleet.meter_table import MeterTable
 from fleet.meters import CustomerKind, Meter, ReadingClass, Technology
 from fleet.readings import ReadingBatch
+from fleet.wire import VALVES
 
 _US_PER_H = 3.6e9
 
@@ -31,7 +32,7 @@ def battery_of(workload: Workload, seed: int = 1) -> tuple[ReadingBatch, MeterTa
         temperature_c=20 + rng.standard_normal(n, dtype=np.float32) / 2,
         balance=10_000 - volume_m3 % 9_000,
         battery_v=np.full(n, 3.6),
-        valve=np.ones(n, dtype=np.int8),
+        valve=np.full(n, VALVES.index("open"), dtype=np.int8),
         status_bits=np.zeros(n, dtype=np.int64),
     )
     rows = [_meter(number, float(qmax)) for number, qmax in enumerate(workload.high)]

@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from analytics.episodes import Episodes
 from analytics.kernels.block import Limits
 from analytics.kernels.columns import Carried, five_checks, judge_in_blocks
-from analytics.pipeline import evaluate, initial_state
+from analytics.pipeline import evaluate_blocks, initial_state
 from bench.analytics.battery import battery_of
 from bench.analytics.workload import FAIL_LOW_M3H, FLAT_TOLERANCE_M3H, FLAT_US, LOW_M3H, Workload
 
@@ -87,10 +88,23 @@ def in_blocks(workload: Workload) -> Prepared:
 
 
 def battery(workload: Workload) -> Prepared:
-    """Run every per-reading check of the engine on readings with all columns."""
+    """Run every per-reading check of the engine on readings with all columns, block by block.
+
+    Episodes and carried state are kept; the flags of a block are let go once they were counted.
+    """
     readings, meters = battery_of(workload)
     size = sum(getattr(readings, field.name).nbytes for field in fields(readings))
-    return lambda: evaluate(readings, meters, initial_state(len(meters))), size
+
+    def run() -> Any:
+        count = np.zeros(10, dtype=np.int64)
+        state, episodes = initial_state(len(meters)), []
+        for _, verdict in evaluate_blocks(readings, meters, state):
+            episodes += verdict.episodes
+            for flags in verdict.flags.values():
+                count += np.bincount(flags, minlength=10)
+        return count, Episodes.concatenate(episodes), state
+
+    return run, size
 
 
 #: Name -> what it measures, and how often.

@@ -29,6 +29,7 @@ from runtime.check_inputs import (
     KnownReadings,
     UsageError,
     check_option_tz,
+    check_outputs,
     instant_us,
     known_readings,
     registry_of,
@@ -75,7 +76,11 @@ def check(
         With a policy the findings are those under it, and what it changes is told beside them.
     """
     try:
-        policies = read_options(options or PolicyOptions())
+        options = options or PolicyOptions()
+        check_outputs(
+            (out, rollups, options.compare), (readings, meters, file_map, options.policy, options.before)
+        )
+        policies = read_options(options)
         if tz is not None:
             check_option_tz(tz)
         mapping = load_map(file_map) if file_map else None

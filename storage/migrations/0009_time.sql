@@ -38,18 +38,58 @@ ALTER TABLE alarm_journal
     -- End of the earlier occurrence that a late batch showed; its beginning is `event_at`.
     ADD COLUMN IF NOT EXISTS late_until timestamptz;
 
--- What an alarm's figures were at changes made before this migration was not kept: they are given as
--- they are now, and the end where the change brought one.
+-- Rows of before this migration say what happened, not what the alarm was after it. Onset and end follow
+-- from the changes up to each row: `raise` and `reactivate` happened at the onset, `clear` and `withdraw`
+-- at the end. Occurrences are counted; who knew of it is whoever acknowledged it last. A corrected onset
+-- is the row's own time, but where the correction ended the condition, too: there only the present onset
+-- is known, if it is still the same, else the one before. Severity and figures were not kept: they are
+-- given as they are now. An alarm's last row is the alarm as it is.
 UPDATE alarm_journal AS journal
-SET severity = alarm.severity, occurrences = alarm.occurrences, readings = alarm.readings,
-    value = alarm.value, limit_value = alarm.limit_value, part = alarm.part,
-    onset_at = alarm.onset_at,
-    ended_at = CASE WHEN journal.to_state IN ('cleared_unacked', 'closed') THEN alarm.ended_at END,
-    acknowledged_by = CASE WHEN journal.to_state IN ('active_acked', 'closed') THEN alarm.acknowledged_by END,
-    acknowledged_at = CASE WHEN journal.to_state IN ('active_acked', 'closed') THEN alarm.acknowledged_at END,
-    correction = journal.event IN ('withdraw', 'recur_late') OR coalesce(journal.note LIKE 'correction%', false)
-FROM alarm
-WHERE alarm.alarm_id = journal.alarm_id AND journal.severity IS NULL;
+SET severity = alarm.severity, readings = alarm.readings, value = alarm.value,
+    limit_value = alarm.limit_value, part = alarm.part,
+    onset_at = CASE WHEN told.last OR told.to_present THEN alarm.onset_at
+        ELSE coalesce(told.onset_at, alarm.onset_at) END,
+    ended_at = CASE WHEN told.last THEN alarm.ended_at ELSE told.ended_at END,
+    occurrences = CASE WHEN told.last THEN alarm.occurrences ELSE greatest(told.shown, 1) END,
+    acknowledged_by = acknowledgement.actor, acknowledged_at = acknowledgement.decided_at,
+    correction = journal.event IN ('withdraw', 'recur_late') OR coalesce(journal.note LIKE 'correction%', false),
+    late_until = CASE WHEN journal.event = 'recur_late'
+        THEN substring(journal.note FROM '^late readings: it was so until (\S+)$')::timestamptz END
+FROM (
+    SELECT journal_id, alarm_id, shown, last, acknowledged_in,
+        max(event_at) FILTER (WHERE begins) OVER (PARTITION BY alarm_id, beginnings) AS onset_at,
+        max(event_at) FILTER (WHERE ends) OVER (PARTITION BY alarm_id, turns) AS ended_at,
+        moved_in > begun_in AND beginnings = all_beginnings AS to_present
+    FROM (
+        SELECT *,
+            count(*) FILTER (WHERE begins) OVER so_far AS beginnings,
+            count(*) FILTER (WHERE begins) OVER (PARTITION BY alarm_id) AS all_beginnings,
+            max(journal_id) FILTER (WHERE moved_and_ended) OVER so_far AS moved_in,
+            max(journal_id) FILTER (WHERE begins) OVER so_far AS begun_in,
+            count(*) FILTER (WHERE event IN ('raise', 'reactivate') OR ends) OVER so_far AS turns,
+            count(*) FILTER (WHERE event IN ('raise', 'reactivate', 'recur_late')) OVER so_far AS shown,
+            -- The row of the acknowledgement that still counts.
+            CASE WHEN max(journal_id) FILTER (WHERE event = 'acknowledge') OVER so_far
+                    > coalesce(max(journal_id) FILTER (WHERE to_state = 'active_unacked') OVER so_far, 0)
+                THEN max(journal_id) FILTER (WHERE event = 'acknowledge') OVER so_far END AS acknowledged_in
+        FROM (
+            SELECT *, event IN ('clear', 'withdraw') AS ends, moved AND ended_with_it AS moved_and_ended,
+                event IN ('raise', 'reactivate') OR (moved AND NOT ended_with_it) AS begins
+            FROM (
+                SELECT *, lead(journal_id) OVER by_alarm IS NULL AS last,
+                    event IN ('update', 'escalate') AND coalesce(note LIKE 'correction%', false) AS moved,
+                    coalesce(lead(event) OVER by_alarm = 'clear' AND lead(event_at) OVER by_alarm = event_at
+                        AND lead(decided_at) OVER by_alarm = decided_at, false) AS ended_with_it
+                FROM alarm_journal
+                WINDOW by_alarm AS (PARTITION BY alarm_id ORDER BY journal_id)
+            ) AS written
+        ) AS named
+        WINDOW so_far AS (PARTITION BY alarm_id ORDER BY journal_id)
+    ) AS counted
+) AS told
+JOIN alarm USING (alarm_id)
+LEFT JOIN alarm_journal AS acknowledgement ON acknowledgement.journal_id = told.acknowledged_in
+WHERE told.journal_id = journal.journal_id AND journal.severity IS NULL;
 
 ALTER TABLE alarm_journal
     ALTER COLUMN severity SET NOT NULL,

@@ -179,6 +179,8 @@ def test_migrating_twice_applies_nothing_the_second_time(empty_database_url: str
         "0008_rollups",
         "0009_time",
         "0010_policy",
+        "0011_slow",
+        "0012_newest_and_known",
     ]
     assert is_migrated(database)
     assert migrate(database) == []
@@ -201,6 +203,8 @@ def test_a_heartbeat_of_before_there_were_instances_is_kept_without_a_name(
         "0008_rollups",
         "0009_time",
         "0010_policy",
+        "0011_slow",
+        "0012_newest_and_known",
     ]
     with database.transaction() as transaction:
         beat = "INSERT INTO service_heartbeat (service, instance, started_at, beat_at, figures) "

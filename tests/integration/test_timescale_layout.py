@@ -6,18 +6,20 @@ import math
 import random
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from alerts.carried import SAVED_COLUMNS
 from alerts.engine import Engine
 from alerts.rollups.store import ROLLUP_COLUMNS
 from fleet.meters import Meter
 from fleet.readings import ABSENT
 from runtime.embedded_broker import free_port
-from storage.copy_codec import CopyColumn, decode_copy
+from storage.copy_codec import HEADER, TRAILER, CopyColumn, decode_copy
 from storage.database import Database, Transaction
 from storage.migrate import is_migrated, migrate
 from storage.named_sql import load_queries
@@ -71,6 +73,8 @@ def test_telemetry_becomes_a_hypertable_with_columnstore_and_retention(timescale
         "0008_rollups",
         "0009_time",
         "0010_policy",
+        "0011_slow",
+        "0012_newest_and_known",
     ]
     with timescale.transaction() as transaction:
         tables = transaction.rows(
@@ -127,19 +131,39 @@ def inserting(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def copy_in(self: Transaction, sql: str, data: bytes) -> int:
         table = sql.split()[1]
-        arrays = decode_copy(kinds[table], data)
-        names = [column.name for column in kinds[table]]
-        texts = [
-            [_sql_value(column, value) for value in arrays[column.name].tolist()] for column in kinds[table]
-        ]
-        rows = zip(*texts, strict=True)
-        values = ", ".join(f"({', '.join(row)})" for row in rows)
-        return self.execute(f"INSERT INTO {table} ({', '.join(names)}) VALUES {values}")
+        if table == "meter_state_new":
+            return sum(_insert(self, table, *piece) for piece in _each_state(data))
+        return _insert(self, table, kinds[table], data)
 
     monkeypatch.setattr(Transaction, "copy_in", copy_in)
 
 
-def _sql_value(column: CopyColumn, value: float) -> str:
+def _insert(transaction: Transaction, table: str, columns: Sequence[CopyColumn], data: bytes) -> int:
+    arrays = decode_copy(columns, data)
+    names = [column.name for column in columns]
+    texts = [[_sql_value(column, value) for value in arrays[column.name].tolist()] for column in columns]
+    rows = zip(*texts, strict=True)
+    values = ", ".join(f"({', '.join(row)})" for row in rows)
+    return transaction.execute(f"INSERT INTO {table} ({', '.join(names)}) VALUES {values}")
+
+
+def _each_state(data: bytes) -> Iterator[tuple[Sequence[CopyColumn], bytes]]:
+    """Take a COPY of states apart: each may be as long as it likes, and is a COPY of its own."""
+    fixed = SAVED_COLUMNS
+    # A row is its number of fields and, for each, a length and the value; the state is the last one.
+    before = 2 + sum(4 + (4 if column.kind == "int4" else 8) for column in fixed)
+    at = len(HEADER)
+    while data[at : at + 2] != TRAILER:
+        length = int.from_bytes(data[at + before : at + before + 4], "big")
+        end = at + before + 4 + length
+        state = CopyColumn("state", f"bytea{length}", nullable=False)
+        yield [*fixed, state], HEADER + data[at:end] + TRAILER
+        at = end
+
+
+def _sql_value(column: CopyColumn, value: Any) -> str:
+    if column.kind.startswith("bytea"):
+        return f"'\\x{bytes(value).hex()}'::bytea"
     absent = math.isnan(value) if column.kind == "float8" else value == ABSENT
     if column.nullable and absent:
         return "NULL"

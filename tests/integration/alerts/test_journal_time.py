@@ -81,10 +81,11 @@ def test_an_escalation_is_decided_by_the_reading_that_was_worse(story, one_meter
     ]
 
 
-def test_a_rule_over_time_is_decided_later_than_the_onset_it_finds(story, one_meter, now):
+def test_a_rule_over_time_is_decided_later_than_the_onset_it_finds(story, make_meter, now):
+    key = story.register(make_meter("M1", interval_s=600))["M1"]
     engine = Engine(story.database)
     for quarter in range(8):
-        story.arrive(one_meter, now + quarter * 15 * MINUTE, MINUTE, flow_m3h=[50.0], volume_m3=[1000.0])
+        story.arrive(key, now + quarter * 15 * MINUTE, MINUTE, flow_m3h=[50.0], volume_m3=[1000.0])
         engine.run_once(now + quarter * 15 * MINUTE)
     [row] = story.ask(
         "SELECT journal.* FROM alarm_journal AS journal JOIN alarm USING (alarm_id) "
@@ -139,9 +140,13 @@ def test_the_journal_can_only_be_appended_to(statement, story, one_meter, now):
     assert _told(story) == before
 
 
-def _known(transaction, known_at):
-    wanted = dict.fromkeys(("alarm_id", "check", "severity", "meter_id", "company", "at"))
-    wanted |= {"states": [str(state) for state in State], "after": 0, "limit": 10_000, "known_at": known_at}
+OPEN = tuple(state for state in State if state is not State.CLOSED)
+
+
+def _known(transaction, known_at, states=tuple(State), at=None):
+    wanted = dict.fromkeys(("alarm_id", "check", "severity", "meter_id", "company"))
+    wanted |= {"states": [str(state) for state in states], "after": 0, "limit": 10_000}
+    wanted |= {"known_at": known_at, "at": at}
     return [{name: row[name] for name in COLUMNS} for row in transaction.rows(SQL["alarms_known"], wanted)]
 
 
@@ -214,6 +219,69 @@ def test_the_journal_tells_every_moment_as_the_table_showed_it(steps, story, mak
         for at, table in snapshots:
             assert _known(transaction, at) == table
             assert _known(transaction, at + HOUR - MINUTE) == table
+            assert _known(transaction, at, OPEN) == [row for row in table if row["state"] in OPEN]
+        for known_at, _ in snapshots[-3:]:
+            for at in (now + hours * HOUR for hours in range(12)):
+                held = _held(transaction, known_at, at)
+                assert [row["alarm_id"] for row in _known(transaction, known_at, at=at)] == held
+
+
+def _held(transaction, known_at, at):
+    """Go through the whole journal for the alarms whose condition held at a moment, as it was known."""
+    spans, withdrawn = {}, set()
+    for row in transaction.rows("SELECT * FROM alarm_journal ORDER BY journal_id"):
+        if row["decided_at"] > known_at:
+            continue
+        mine = spans.setdefault(row["alarm_id"], [])
+        if row["event"] in ("raise", "reactivate"):
+            mine.append(None)
+        mine[-1] = (row["onset_at"], row["ended_at"])
+        if row["late_until"] is not None:
+            mine.insert(0, (row["event_at"], row["late_until"]))
+        if row["event"] == "withdraw":
+            withdrawn.add(row["alarm_id"])
+    return sorted(
+        alarm_id
+        for alarm_id, mine in spans.items()
+        if alarm_id not in withdrawn and any(a <= at and (b is None or at < b) for a, b in mine)
+    )
+
+
+@pytest.mark.usefixtures("one_meter")
+def test_a_past_moment_is_told_without_going_through_every_alarm(story, now):
+    """Of 20,000 alarms, each open for an hour, one was open at the moment, and one held then."""
+    with story.database.transaction() as transaction:
+        transaction.execute(
+            "INSERT INTO alarm (company, meter_key, check_code, severity, state, onset_at, ended_at, raised_at, "
+            "closed_at, readings, part) SELECT company, meter_key, 'oil_overdue', 'minor', 'closed', begin, "
+            "begin + interval '20 minutes', begin, begin + interval '50 minutes', 1, 0 FROM meter, "
+            "generate_series(%(now)s - interval '19999 hours', %(now)s, interval '1 hour') AS begin",
+            {"now": now},
+        )
+        told = (
+            "INSERT INTO alarm_journal (alarm_id, event, from_state, to_state, event_at, decided_at, actor, "
+            "severity, onset_at, ended_at, occurrences, readings, part) SELECT alarm_id, {}, {}, {}, onset_at, "
+            "{}, 'engine', severity, onset_at, {}, 1, 1, 0 FROM alarm"
+        )
+        transaction.execute(told.format("'raise'", "NULL", "'active_unacked'", "raised_at", "NULL"))
+        transaction.execute(told.format("'clear'", "'active_acked'", "'closed'", "closed_at", "ended_at"))
+        transaction.execute("ANALYZE alarm, alarm_journal")
+    moment = now - 9_000 * HOUR + 10 * MINUTE
+    for states, at, found in ((OPEN, None, 1), (tuple(State), moment, 1), (OPEN, moment + 30 * MINUTE, 0)):
+        wanted = dict.fromkeys(("alarm_id", "check", "severity", "meter_id", "company"))
+        wanted |= {"states": [str(state) for state in states], "after": 0, "limit": 100}
+        wanted |= {"known_at": moment if at is None else now + HOUR, "at": at}
+        with story.database.transaction() as transaction:
+            assert len(transaction.rows(SQL["alarms_known"], wanted)) == found
+            [plan] = transaction.rows("EXPLAIN (ANALYZE, FORMAT JSON) " + SQL["alarms_known"], wanted)
+        assert max(_touched(plan["QUERY PLAN"][0]["Plan"])) <= 10
+
+
+def _touched(node):
+    """How many rows each part of a plan gave or threw away."""
+    yield (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+    for part in node.get("Plans", ()):
+        yield from _touched(part)
 
 
 def test_an_acknowledgement_is_known_from_its_moment_on(story, one_meter, now):

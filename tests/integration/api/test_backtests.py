@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import numpy as np
 import pytest
 
 from api import backtests
@@ -62,7 +63,7 @@ def test_what_a_changed_policy_would_have_raised_beside_what_the_present_one_doe
     assert (found["meters"], found["readings"]) == (2, 96)
     assert found["policy_before"] == {}
     assert found["policy_after"] == {"default": "[default]\nlow_balance = { CNY = 300 }\n"}
-    assert found["run_in_from"] == "2026-10-19T03:00:00Z"
+    assert found["run_in_from"] == "2026-08-22T03:00:00Z"
 
 
 def test_a_companys_document_is_tried_on_its_meters_beside_the_present_ones(client, prepaid):
@@ -105,6 +106,20 @@ def test_the_run_in_makes_the_checks_know_the_meter(client, city):
     assert found["findings"]["items"][0]["started_at"] == "2026-11-19T20:00:00Z"
 
 
+@pytest.mark.parametrize(("two_months_ago", "found"), [(1.0, True), (3.0, False)])
+def test_the_run_in_is_as_long_as_a_slow_check_looks_back(client, city, two_months_ago, found):
+    city.meter("M1", interval_s=3600)
+    ages = range(24 * 72, -1, -1)
+    # Three times the use in the last week: a shift, unless two months ago it was as much.
+    level = [3.0 if age <= 24 * 7 else 1.0 if age <= 24 * 37 else two_months_ago for age in ages]
+    register = np.round(
+        1000.0 + np.cumsum([2.0 * use * (age % 24 < 12) for age, use in zip(ages, level, strict=True)]), 2
+    )
+    city.readings("M1", [H * age for age in ages], volume_m3=register.tolist())
+    told = run(client, asking(city, hours=24 * 8))
+    assert ("usage_shift" in {check for _, check, _, _ in rows(told)}) is found
+
+
 def test_alarms_that_were_raised_stand_beside(client, prepaid):
     raised = prepaid.alarm(
         "M1",
@@ -144,7 +159,7 @@ def test_what_is_too_much_is_refused_with_what_to_do(client, prepaid, monkeypatc
     refused = client.post(PATH, json=asking(prepaid))
     assert refused.status_code == 422
     assert refused.json()["detail"] == (
-        "The window holds 96 readings with the 30 days before it; 90 may be; "
+        "The window holds 96 readings with the 88 days before it; 90 may be; "
         "name a company or meters, or a shorter window."
     )
     assert client.post(PATH, json=asking(prepaid, meters=["M1"])).status_code == 200

@@ -39,6 +39,18 @@ def test_an_idle_customer_and_one_who_is_settled_once_a_day_are_no_finding(judge
     assert settled.found == set()
 
 
+def test_nothing_is_owed_over_a_weekend_without_gas(judge):
+    """Settled at midnight; closed from Friday evening to Monday morning, then 10 m³/h from hour 81 on."""
+    hours = range(96)
+    case = judge(
+        meter=PREPAID | {"interval_s": 3600},
+        minutes=[hour * 60 for hour in hours],
+        balance=[300 if hour < 24 else 290 for hour in hours],
+        volume_m3=[100 + min(hour, 16) + 10 * max(hour - 80, 0) for hour in hours],
+    )
+    assert case.flags("balance_frozen") == "g" * 96
+
+
 def test_without_a_register_nobody_knows(judge):
     case = judge(meter=PREPAID, minutes=_half_days(7), balance=[290] * 7)
     assert case.flags("balance_frozen") == "gggguuu"

@@ -66,6 +66,16 @@ def test_the_newest_word_on_an_episode_counts():
     assert _spans(newest([first, second])) == [(1, 3, 0, 5, 6, 1, 101.0, 3), (1, 3, 0, 10, 40, 5, 130.0, 4)]
 
 
+def test_two_of_one_run_are_never_one():
+    first = _episodes((1, 3, 0, 10, 20, 2, 110.0, 3), (1, 3, 0, 10, ONGOING_US, 1, 101.0, 3))
+    second = _episodes((1, 3, 0, 10, 40, 5, 130.0, 4), (1, 3, 0, 10, ONGOING_US, 1, 105.0, 3))
+    assert sorted(_spans(newest([first, second]))) == [
+        (1, 3, 0, 10, 20, 2, 110.0, 3),
+        (1, 3, 0, 10, 40, 5, 130.0, 4),
+        (1, 3, 0, 10, ONGOING_US, 1, 105.0, 3),
+    ]
+
+
 def _history(keys: list[int], hours: list[int], flow: list[float]) -> ReadingBatch:
     time_us = np.array(hours) * HOUR_US
     return ReadingBatch.build(meter_key=keys, device_time_us=time_us, received_us=time_us, flow_m3h=flow)

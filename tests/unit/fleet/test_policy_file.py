@@ -109,6 +109,7 @@ WRONG = [
     ("[default]\nstalled_steps = -1", "-1 makes no sense; it has to be above 0 and at most 1000000000"),
     ("[default]\nidle_after_s = 0", "0 makes no sense; it has to be above 0"),
     ("[default]\noil_due_soon_ratio = 1.5", "it has to be at least 0.01 and at most 1"),
+    ("[default]\nleak_fail_days = 15", "15 makes no sense; it has to be at least 3 and at most 14"),
     ("[default]\nidle_after_s = " + "9" * 400, "makes no sense; it has to be above 0 and at most 1000000000"),
     ("[default]\nidle_after_s = " + "9" * 5000, "is not TOML: "),
     ("[default\n", "is not TOML: "),

@@ -149,6 +149,14 @@ def test_bad_values_by_line_field_and_reason(write):
     assert found.readings.status_bits.tolist() == [status_bits(["low_oil"]), status_bits(["surprise"])]
 
 
+@pytest.mark.parametrize("word", ["none", "ok", "0", "[]"])
+def test_a_status_in_which_nothing_is_the_matter(write, word):
+    found = read_readings(
+        write(f"meter_id,ts,flow,status\nm1,2024-01-01T00:00:00Z,1,{word}\nm1,2024-01-01T01:00:00Z,1,\n")
+    )
+    assert found.readings.status_bits.tolist() == [0, ABSENT]
+
+
 def test_a_byte_order_mark_quotes_and_windows_lines(write):
     found = read_readings(write('\ufeff"meter_id","ts","flow"\r\n"m1","1700000000000","1.5"\r\n'))
     assert found.readings.flow_m3h.tolist() == [1.5]

@@ -193,3 +193,16 @@ def test_a_sentence_says_whose_limit_it_was():
 
 def test_a_misread_register_is_not_told_as_a_temperature():
     assert "°C" not in detail("sensor_glitch", math.nan, math.nan, 0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"rollups": "readings.csv"}, {"out": "meters.csv"}, {"rollups": "new.csv", "out": "./new.csv"}],
+)
+def test_nothing_that_is_read_or_written_is_written_over(run, tmp_path, options):
+    run()
+    code, _, said = run(**{name: tmp_path / file for name, file in options.items()})
+    assert code == 2
+    assert "would be overwritten" in said
+    assert (tmp_path / "readings.csv").read_text(encoding="utf-8") == READINGS
+    assert (tmp_path / "meters.csv").read_text(encoding="utf-8") == REGISTRY

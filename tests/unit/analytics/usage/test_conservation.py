@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 
+from analytics.rollups.hours import hour_rollups
+from analytics.rollups.periods import midnight_us
+from analytics.usage.calendar import Calendar
+from analytics.usage.conservation import Account
 from analytics.usage.credit import days_to_zero
+from analytics.usage.grid import Grid
+from fleet.meter_table import MeterTable
 from fleet.policy import Policy
+from fleet.readings import ReadingBatch
+from tests.unit.analytics.usage.conftest import HOUR_US, MONDAY, ZONE, make_meter
 
 #: 10 m³ a day: one in each of ten hours.
 DAY = [0.0] * 8 + [1.0] * 10 + [0.0] * 6
@@ -29,6 +38,38 @@ def test_a_balance_that_loses_too_little_is_a_mismatch(days_of) -> None:
     # on day 8 four of seven are bad: 8 m³ of 70 m³ are lost, above 10 %.
     assert found.flags("balance_mismatch") == "uuu" + "gg" + "ggg" + "FF"
     assert found.episodes("balance_mismatch") == [(5, None, 2, 10.0, 1.84)]
+
+
+def volumes_beside(register: list[float]) -> list[float]:
+    """Give the account's volume of days, m³; readings at 6 and 18 o'clock, and a register of 5 digits."""
+    n = len(register)
+    time_us = midnight_us(ZONE, MONDAY) + (np.arange(n) * 12 + 6) * HOUR_US
+    readings = ReadingBatch.build(
+        n,
+        meter_key=np.zeros(n),
+        device_time_us=time_us,
+        received_us=time_us,
+        volume_m3=np.array(register),
+        balance=np.arange(n, 0, -1.0),
+    )
+    table = MeterTable.build([make_meter(register_digits=5, **PREPAID)])
+    calendar = Calendar.of(ZONE, MONDAY, MONDAY + n // 2 - 1)
+    return Account.of(Grid.of(hour_rollups(readings, table, ZONE), table, calendar)).volume_m3[0].tolist()
+
+
+def test_a_register_that_rolls_over_moved_and_one_that_falls_is_not_known() -> None:
+    # An interval belongs to the day in which it begins.
+    assert volumes_beside([99_990, 99_998, 3, 10, 11, 12])[:2] == [8 + 5, 7 + 1]
+    lost = volumes_beside([59_990, 60_000, 5, 10, 11, 12])
+    assert math.isnan(lost[0])
+    assert lost[1] == 5 + 1
+
+
+@pytest.mark.parametrize(("price", "flag"), [(0.91, "S"), (0.89, "F"), (1.09, "S"), (1.11, "F")])
+def test_a_tenth_too_little_or_too_much_is_a_failure(days_of, price: float, flag: str) -> None:
+    hours = DAY * 8
+    found = days_of(hours, balance=balance_of(hours, price), meter=PREPAID)
+    assert found.flags("balance_mismatch") == "uuu" + flag * 5
 
 
 def test_a_week_that_balances_is_good_whatever_was_topped_up(days_of) -> None:
@@ -146,6 +187,13 @@ def test_days_to_zero_by_the_pattern_of_the_week(days_of) -> None:
     # as working days.
     assert found.flags("balance_forecast") == "u" * 13 + "g" + "SSS"
     assert found.episodes("balance_forecast") == [(14, None, 3, 5.0, 7.0)]
+
+
+def test_three_days_left_are_a_failure(days_of) -> None:
+    hours = DAY * 18
+    found = days_of(hours, balance=balance_of(hours, 1.0, first=200.0), meter=PREPAID)
+    # 60, 50, 40, 30 and 20 m³ are left, at 10 m³ a day.
+    assert found.flags("balance_forecast")[13:] == "SSSFF"
 
 
 @pytest.mark.parametrize(

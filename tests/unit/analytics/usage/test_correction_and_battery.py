@@ -33,6 +33,16 @@ def test_three_days_of_a_wrong_factor_are_a_mismatch(days_of) -> None:
     assert found.episodes("correction_mismatch") == [(2, None, 2, 0.137, 0.03)]
 
 
+@pytest.mark.parametrize(("last_hour", "flags"), [(2.0, "uuF"), (1.0, "uuu")])
+def test_a_day_must_have_twenty_steps_of_gas(days_of, last_hour: float, flags: str) -> None:
+    # The register shows whole m³: 20 a day, or 19.
+    hours = ([0.0] * 8 + [2.0] * 9 + [last_hour] + [0.0] * 6) * 3
+    standard = 5000.0 + 2.0 * np.concatenate([[0.0], np.cumsum(hours)])
+    columns = reported(3, 2.0) | {"std_volume_m3": standard}
+    found = days_of(hours, **columns, meter={"register_step": 1.0})
+    assert found.flags("correction_mismatch") == flags
+
+
 def test_two_per_cent_are_allowed(days_of) -> None:
     assert days_of(USUAL * 5, **reported(5, 2.95)).flags("correction_mismatch") == "g" * 5
 

@@ -67,3 +67,20 @@ def test_a_row_of_a_wrong_century_costs_nothing(leak, table) -> None:
 
 def test_no_readings_give_nothing(table) -> None:
     assert len(slow_history(ReadingBatch.empty(), table, ZONE)) == 0
+
+
+def test_a_leak_that_a_day_of_work_interrupts_is_found_twice(table) -> None:
+    working = [5.0] * 24
+    hours = np.cumsum([0.0, *USUAL * 12, *LEAKING * 4, *working, *LEAKING * 4])
+    time_us = MONDAY_US + np.arange(len(hours)) * HOUR_US
+    readings = ReadingBatch.build(
+        len(hours), meter_key=np.zeros(len(hours)), device_time_us=time_us, received_us=time_us,
+        volume_m3=hours,
+    )  # fmt: skip
+    found = slow_history(readings, table, ZONE)
+    day = (found.started_us - MONDAY_US) // (24 * HOUR_US)
+    end = (found.ended_us - MONDAY_US) // (24 * HOUR_US)
+    # Since day 12 there was no rest, but day 16 was no leak: what is found then begins with that day.
+    assert _found(found) == [("small_continuous_flow", 2), ("small_continuous_flow", 2)]
+    assert day.tolist() == [12, 16]
+    assert end[0] == 16

@@ -31,6 +31,13 @@ def test_a_customer_that_works_some_nights_is_not_found_at_each(days_of) -> None
     assert "S" not in days_of(week * 4 + DAY * 2 + NIGHTLY * 4).flags("night_flow")
 
 
+@pytest.mark.parametrize(("as_high", "last"), [(2, "F"), (3, "g")])
+def test_more_than_one_night_in_ten_as_high_is_the_customers_way(days_of, as_high: int, last: str) -> None:
+    # One in ten of the 28 nights before are 2.8.
+    history = DAY * 5 + NIGHTLY * as_high + DAY * (23 - as_high)
+    assert days_of(history + DAY * 3 + NIGHTLY * 4).flags("night_flow")[-1] == last
+
+
 def test_a_week_of_three_times_the_use_is_a_shift(days_of) -> None:
     treble = [3 * hour for hour in DAY]
     found = days_of(DAY * 35 + treble * 7)
