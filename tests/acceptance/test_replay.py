@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from analytics.usage.evaluate import SLOW_CHECKS
 from fleet.checks import BY_CODE
 from fleet.meters import CustomerKind, Meter, ReadingClass, Technology
 from fleet.registry import write_registry
@@ -28,12 +29,14 @@ EXPECTED = {
     "DROPPING": {"dropout_frame"},
     "GLITCHING": {"sensor_glitch"},
     "REVERSING": {"register_reversed"},
-    "STALLED": {"register_stalled"},
+    # Ten equal snapshots that the register contradicts.
+    "STALLED": {"register_stalled", "flow_stuck"},
     "IDLE": {"idle_or_stuck"},
-    "EMPTYING": {"balance_low", "balance_exhausted"},
-    "FADING": {"battery_low"},
-    "PAUSED": {"meter_silent"},
-    "GONE": {"meter_silent"},
+    # Its gas flows on while the balance falls below 0.
+    "EMPTYING": {"balance_low", "balance_exhausted", "flow_without_balance", "balance_forecast"},
+    "FADING": {"battery_low", "battery_forecast"},
+    "PAUSED": {"meter_silent", "low_reception"},
+    "GONE": {"meter_silent", "low_reception"},
 }
 
 
@@ -101,6 +104,11 @@ def _history(name: str) -> list[dict[str, object]]:
     ]
 
 
+def without_slow(pairs: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Leave out what is judged by whole local days."""
+    return {(name, code) for name, code in pairs if code not in SLOW_CHECKS}
+
+
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[Path, Path]:
     readings, meters = tmp_path / "readings.csv", tmp_path / "meters.csv"
@@ -148,7 +156,8 @@ def test_the_alarms_of_a_replay_are_the_findings_of_a_check(
 
     # The meter that is gone is found by the engine's clock, which runs every few seconds.
     until(lambda: ("GONE", "meter_silent") in alarms())
-    assert alarms() == found
+    # A replay moves the time of day, and with it the days by which slow checks judge.
+    assert without_slow(alarms()) == without_slow(found)
     visits = "task JOIN alarm USING (alarm_id)"
     asking = ", ".join(f"'{code}'" for code, spec in BY_CODE.items() if spec.visit)
     assert count(visits) == count(f"alarm WHERE check_code IN ({asking})")
