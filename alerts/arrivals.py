@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from analytics.checks import LOOKING_AHEAD
 from analytics.episodes import ONGOING_US, Episodes
 from analytics.pipeline import Evaluation
 from fleet.checks import BY_NUMBER
@@ -23,9 +24,6 @@ from fleet.flags import Flag
 from fleet.readings import ABSENT, ReadingBatch
 
 Times = NDArray[np.int64]
-
-#: Checks that judge a sample by the next one.
-LOOKING_AHEAD = frozenset({"sensor_glitch", "register_reversed", "register_jump", "flow_spike"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,14 +121,16 @@ def _fill(
     line: _Line,
     code: str,
 ) -> None:
-    key, ahead = episodes.meter_key, code in LOOKING_AHEAD
+    key = episodes.meter_key
+    # What reports nothing to the check is no sample that could decide.
+    samples = np.flatnonzero(flags != Flag.MISSING) if code in LOOKING_AHEAD else None
     start = line.places(key, episodes.started_us)
     over = episodes.ended_us != ONGOING_US
     end = line.places(key, episodes.ended_us)
     bad = np.flatnonzero((flags == Flag.SUSPECT) | (flags == Flag.FAIL))
-    found.began_us[rows] = line.arrival_us(_decider(line, bad, key, (start, end), ahead=ahead))
+    found.began_us[rows] = line.arrival_us(_decider(line, bad, key, (start, end), samples))
     failed = np.flatnonzero(flags == Flag.FAIL)
-    found.failed_us[rows] = line.arrival_us(_decider(line, failed, key, (start, end), ahead=ahead))
+    found.failed_us[rows] = line.arrival_us(_decider(line, failed, key, (start, end), samples))
     # The frame that breaks a silence is itself flagged; anything else ends with a good sample.
     calm = np.arange(len(flags)) if code == "meter_silent" else np.flatnonzero(flags == Flag.GOOD)
     ended = line.first(calm, key, end)
@@ -138,12 +138,17 @@ def _fill(
 
 
 def _decider(
-    line: _Line, bad: NDArray[np.intp], key: NDArray[np.int32], between: tuple[Times, Times], *, ahead: bool
+    line: _Line,
+    bad: NDArray[np.intp],
+    key: NDArray[np.int32],
+    between: tuple[Times, Times],
+    samples: NDArray[np.intp] | None,
 ) -> NDArray[np.intp]:
+    """Find what decided on the first bad reading between two places: it, or the next of some samples."""
     at = line.first(bad, key, between[0])
     at = np.where(line.place[at] <= between[1], at, -1)
-    if not ahead:
+    if samples is None:
         return at
-    following = np.minimum(at + 1, len(line.place) - 1)
-    there = (at >= 0) & (line.readings.meter_key[following] == key)
+    following = np.append(samples, -1)[np.searchsorted(samples, at, side="right")]
+    there = (at >= 0) & (following >= 0) & (line.readings.meter_key[following] == key)
     return np.where(there, following, at)

@@ -97,6 +97,8 @@ class Check:
     carries: tuple[tuple[str, str], ...] = ()
     #: Fields of the state that hold an open episode.
     tracks: tuple[Tracked, ...] = ()
+    #: Of its codes, those that never call a sample bad before the next one has come.
+    looks_ahead: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

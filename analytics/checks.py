@@ -36,3 +36,6 @@ CHECKS: tuple[Check, ...] = (
 
 #: Codes that flag readings, each once.
 READING_CHECKS: tuple[str, ...] = tuple(dict.fromkeys(code for check in CHECKS for code in check.codes))
+
+#: Codes that judge a sample by the next one: what decides on it is the reading after it.
+LOOKING_AHEAD = frozenset(code for check in CHECKS for code in check.looks_ahead)

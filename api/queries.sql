@@ -80,7 +80,7 @@ ORDER BY device_time DESC, seq DESC LIMIT 1
 
 -- flow_buckets --
 -- Sums one meter's readings up by buckets of time, keeping the peaks; dropout frames are counted apart,
--- by the rule of analytics.frames.dropout.
+-- by the rule of analytics.data.dropout.
 SELECT min(device_time) AS first_at, max(device_time) AS last_at, count(*) AS readings,
     count(*) FILTER (WHERE dropout) AS invalid,
     min(flow_m3h) FILTER (WHERE NOT dropout) AS low,

@@ -82,7 +82,7 @@ class Policies:
     #: Technology, or technology/size as in `roots/G65`; the longer one wins.
     models: Mapping[str, Overrides] = field(default_factory=dict)
     meters: Mapping[str, Overrides] = field(default_factory=dict)
-    _known: dict[tuple[Any, ...], ResolvedPolicy] = field(default_factory=dict)
+    _known: dict[tuple[Any, ...], ResolvedPolicy] = field(default_factory=dict, init=False)
 
     def of(self, meter_id: str, company: str, technology: str, g_size: str | None) -> ResolvedPolicy:
         """Resolve the policy of a meter; meters of the same one share the same object."""

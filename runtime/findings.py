@@ -64,6 +64,7 @@ _WHOSE = {
     Origin.COMPANY: "the limit of its company",
     Origin.DEFAULT: "the default limit",
 }
+_SHOWS_MORE = "The register begins anew: most likely another meter. It shows {more:g} m³ more."
 _LOW_OIL = "The meter reports that its oil is low."
 _MISREAD_REGISTER = "A single register reading that fell or leapt and was back at the next one."
 
@@ -127,8 +128,9 @@ def detail(code: str, value: float, limit: float, part: int, origin: Origin = Or
         return _LOW_OIL
     if code == "status_reported":
         return _DETAILS[code].format(status=", ".join(status_codes(int(value))).replace("_", " "))
+    template = _SHOWS_MORE if code == "meter_exchanged" and value < 0 else _DETAILS[code]
     hours = {"hours": value / _S_PER_H, "limit_hours": limit / _S_PER_H}
-    said = _DETAILS[code].format(value=value, limit=limit, part=part, **hours)
+    said = template.format(value=value, more=-value, limit=limit, part=part, **hours)
     return said if origin is Origin.NONE else f"{said.removesuffix('.')} ({_WHOSE[origin]})."
 
 

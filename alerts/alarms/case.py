@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from alerts.alarms.figures import have_moved, same_figures, with_figures, without_last, worse
-from alerts.alarms.findings import Found, Key
+from alerts.alarms.findings import Found, Key, first_known
 from alerts.alarms.lifecycle import LIFECYCLE, Event, State
 from alerts.alarms.model import RANK, Alarm, Change
 from alerts.alarms.scope import Scope
-from fleet.readings import ABSENT
+from alerts.alarms.sensors import SEVERAL, joined, onset_us
 from fleet.times import to_datetime
 
 CORRECTION = "correction: the readings as they are now do not show it"
@@ -43,7 +43,7 @@ class Case:
         if alarm is not None and alarm.active and found.end_us > alarm.onset_us:
             self._go_on(alarm, found)
         elif not found.ongoing and self._stands_for(found):
-            return
+            self._join_last(found)
         elif alarm is None:
             self._raise(found)
         elif found.ongoing or (not alarm.active and found.start_us >= alarm.until_us):
@@ -83,13 +83,14 @@ class Case:
         if alarm.active:
             if severity is not alarm.severity:
                 worst = min((item for item in found if _overlaps(alarm, item)), key=_rank)
-                arrived_us = _first_known(worst.failed_arrived_us, worst.began_arrived_us)
+                arrived_us = first_known(worst.failed_arrived_us, worst.began_arrived_us)
                 after = replace(alarm, severity=severity)
                 self._change(alarm, Event.ESCALATE, after, worst.start_us, arrived_us)
             return
         last = next((item for item in reversed(found) if _overlaps(alarm, item)), None)
         if last is not None:
-            after = replace(with_figures(alarm, last), onset_us=last.start_us, ended_us=last.end_us)
+            began_us = onset_us(alarm, last, self._scope, again=True)
+            after = replace(with_figures(alarm, last), onset_us=began_us, ended_us=last.end_us)
         elif self._scope.refutes_last(alarm):
             after = without_last(alarm)
         else:
@@ -104,13 +105,23 @@ class Case:
         )
         if same and same_figures(alarm, after):
             return
-        arrived_us = _first_known(last.newest_arrived_us) if last else None
+        arrived_us = first_known(last.newest_arrived_us) if last else None
         note = LAST_CORRECTED if last else CORRECTION
         self._change(alarm, Event.CORRECT, after, after.onset_us, arrived_us, note=note)
 
     def _stands_for(self, found: Found) -> bool:
         alarms = [*self._closed, self._open] if self._open else self._closed
         return any(_overlaps(alarm, found) for alarm in alarms)
+
+    def _join_last(self, found: Found) -> None:
+        alarm = self._open
+        # Where readings were evaluated again, all that they say is told of at the end.
+        if alarm is None or alarm.active or self._scope.refutes_from(self._key) is not None:
+            return
+        after = joined(alarm, found)
+        if after is not None:
+            arrived_us = first_known(found.ended_arrived_us, found.newest_arrived_us)
+            self._change(alarm, Event.CORRECT, after, after.onset_us, arrived_us, note=LAST_CORRECTED)
 
     def _raise(self, found: Found) -> None:
         state = LIFECYCLE.after(None, Event.RAISE)
@@ -130,47 +141,52 @@ class Case:
             part=found.part,
             origin=found.origin,
         )
-        self._change(None, Event.RAISE, new, found.start_us, _began(found))
+        self._change(None, Event.RAISE, new, found.start_us, found.known_us)
         self._end(new, found)
 
     def _reactivate(self, alarm: Alarm, found: Found) -> None:
+        began_us = found.start_us
+        if began_us < alarm.until_us and self._key[1] in SEVERAL:
+            # What was over was so at one sensor only.
+            began_us = onset_us(alarm, found, self._scope, again=self._history)
         again = replace(
             with_figures(alarm, found),
             severity=worse(alarm.severity, found.severity),
-            onset_us=found.start_us,
-            first_onset_us=min(alarm.first_onset_us, found.start_us),
+            onset_us=began_us,
+            first_onset_us=min(alarm.first_onset_us, began_us),
             ended_us=None,
             occurrences=alarm.occurrences + 1,
         )
-        self._end(self._change(alarm, Event.REACTIVATE, again, found.start_us, _began(found)), found)
+        self._end(self._change(alarm, Event.REACTIVATE, again, found.start_us, found.known_us), found)
 
     def _recur_late(self, alarm: Alarm, found: Found) -> None:
         first = min(alarm.first_onset_us, found.start_us)
         late = replace(alarm, first_onset_us=first, occurrences=alarm.occurrences + 1)
         note = LATE_UNTIL + to_datetime(found.end_us).isoformat()
         self._change(
-            alarm, Event.RECUR_LATE, late, found.start_us, _began(found), note=note, until_us=found.end_us
+            alarm, Event.RECUR_LATE, late, found.start_us, found.known_us, note=note, until_us=found.end_us
         )
 
     def _go_on(self, alarm: Alarm, found: Found) -> None:
         now, note = with_figures(alarm, found), None
-        if self._history and found.start_us != alarm.onset_us:
-            first = min(alarm.first_onset_us, found.start_us)
-            now, note = replace(now, onset_us=found.start_us, first_onset_us=first), ONSET_CORRECTED
+        began_us = onset_us(alarm, found, self._scope, again=self._history)
+        if began_us != alarm.onset_us:
+            first = min(alarm.first_onset_us, began_us)
+            now, note = replace(now, onset_us=began_us, first_onset_us=first), ONSET_CORRECTED
         if RANK[found.severity] < RANK[alarm.severity]:
-            arrived_us = _first_known(found.failed_arrived_us, found.began_arrived_us)
+            arrived_us = first_known(found.failed_arrived_us, found.began_arrived_us)
             now = replace(now, severity=found.severity)
-            now = self._change(alarm, Event.ESCALATE, now, _seen_us(found), arrived_us, note=note)
+            now = self._change(alarm, Event.ESCALATE, now, found.seen_us, arrived_us, note=note)
         elif note is not None:
-            now = self._change(alarm, Event.UPDATE, now, _seen_us(found), _began(found), note=note)
+            now = self._change(alarm, Event.UPDATE, now, found.seen_us, found.known_us, note=note)
         elif found.ongoing and have_moved(alarm, now):
-            newest_us = _first_known(found.newest_arrived_us)
-            now = self._change(alarm, Event.UPDATE, now, _seen_us(found), newest_us)
+            newest_us = first_known(found.newest_arrived_us)
+            now = self._change(alarm, Event.UPDATE, now, found.seen_us, newest_us)
         self._end(now, found)
 
     def _end(self, alarm: Alarm, found: Found) -> None:
         if not found.ongoing:
-            arrived_us = _first_known(found.ended_arrived_us, found.newest_arrived_us)
+            arrived_us = first_known(found.ended_arrived_us, found.newest_arrived_us)
             self._clear(alarm, found.end_us, arrived_us)
 
     def _clear(
@@ -228,16 +244,3 @@ def _overlaps(alarm: Alarm, found: Found) -> bool:
 
 def _rank(found: Found) -> int:
     return RANK[found.severity]
-
-
-def _seen_us(found: Found) -> int:
-    """When an episode's figures moved; all that it says of an ongoing one is its onset."""
-    return found.start_us if found.ongoing else found.end_us
-
-
-def _began(found: Found) -> int | None:
-    return _first_known(found.began_arrived_us, found.newest_arrived_us)
-
-
-def _first_known(*arrived_us: int) -> int | None:
-    return next((time_us for time_us in arrived_us if time_us != ABSENT), None)

@@ -10,6 +10,7 @@ from analytics.episodes import ONGOING_US, Episodes
 from fleet.checks import BY_NUMBER, Severity
 from fleet.flags import Flag
 from fleet.policies import Origin
+from fleet.readings import ABSENT
 
 #: Number of the meter and code of the check.
 Key = tuple[int, str]
@@ -39,6 +40,21 @@ class Found:
     def ongoing(self) -> bool:
         """Whether it goes on at the meter's last reading."""
         return self.end_us == ONGOING_US
+
+    @property
+    def seen_us(self) -> int:
+        """When its figures moved; all that it says of an ongoing one is its onset."""
+        return self.start_us if self.ongoing else self.end_us
+
+    @property
+    def known_us(self) -> int | None:
+        """When its beginning was known at the earliest."""
+        return first_known(self.began_arrived_us, self.newest_arrived_us)
+
+
+def first_known(*arrived_us: int) -> int | None:
+    """Give the first of some arrivals that is known; None where none is."""
+    return next((time_us for time_us in arrived_us if time_us != ABSENT), None)
 
 
 def group_episodes(episodes: Episodes, arrivals: Arrivals | None = None) -> dict[Key, list[Found]]:
@@ -80,10 +96,13 @@ def _merge_overlapping(items: list[Found]) -> list[Found]:
         if item.start_us >= last.end_us:
             merged.append(item)
             continue
-        worse = item if RANK[item.severity] < RANK[last.severity] else last
+        # A run that was called good for a while and then bad again, as from its beginning.
+        again = (item.start_us, item.part) == (last.start_us, last.part)
+        worse = item if again or RANK[item.severity] < RANK[last.severity] else last
         later = item if item.end_us > last.end_us else last
         merged[-1] = replace(
             worse,
+            severity=min(item.severity, last.severity, key=RANK.__getitem__),
             start_us=last.start_us,
             end_us=later.end_us,
             began_arrived_us=last.began_arrived_us,

@@ -75,4 +75,5 @@ CHECK = Check(
         ("temperature_before", "f8"),
     ),
     tracks=(Tracked("glitch_temperature", _CODE),),
+    looks_ahead=(_CODE,),
 )

@@ -79,4 +79,5 @@ CHECK = Check(
     # The last snapshot, which may still wait for the next one to be judged, and the one before it.
     carries=(*FIELDS, ("flow_before", "f8")),
     tracks=tracked(_CODE),
+    looks_ahead=(_CODE,),
 )

@@ -136,4 +136,5 @@ CHECK = Check(
         for finding in _FINDINGS
         for name in ("volume", "std_volume")
     ),
+    looks_ahead=tuple(finding.code for finding in _FINDINGS),
 )

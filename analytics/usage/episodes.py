@@ -60,7 +60,7 @@ def no_slow_open(n: int) -> NDArray[np.void]:
 
 
 #: Parts of checks with several, and the check and the part that each stands for.
-_PARTS = {
+SLOW_PARTS = {
     "usage_shift_up": ("usage_shift", 0),
     "usage_shift_down": ("usage_shift", 0),
     "battery1_forecast": ("battery_forecast", 1),
@@ -78,7 +78,7 @@ def open_slow(
     found = []
     for name in SLOW_TRACKED:
         rows = np.flatnonzero(carried[name]["started_us"] != ABSENT)
-        code, part = _PARTS.get(name, (name, 0))
+        code, part = SLOW_PARTS.get(name, (name, 0))
         open_ = carried[name][rows]
         episodes = Episodes.build(
             meter_key=meter_key[rows],

@@ -6,11 +6,14 @@ import numpy as np
 
 from alerts.arrivals import arrivals
 from alerts.pieces import evaluate_again
+from analytics.checks import CHECKS, LOOKING_AHEAD
 from analytics.episodes import ONGOING_US
 from analytics.pipeline import evaluate, initial_state
-from fleet.checks import BY_CODE
+from fleet.checks import BY_CODE, BY_NUMBER
+from fleet.flags import Flag
 from fleet.meter_table import MeterTable
 from fleet.readings import ABSENT, ReadingBatch
+from tests.property.histories import TABLE, eventful_batch
 
 MINUTE_US = 60_000_000
 #: Two meters, ten readings each, 160 m³/h at most; reading i of meter 5 arrives at 100 + i, of meter 9 at 200 + i.
@@ -91,3 +94,35 @@ def test_what_no_reading_touched_since_is_still_told(make_meter):
     row = told.episodes.take(np.array([at]))
     assert (row.meter_key.tolist(), row.ended_us.tolist()) == ([5], [ONGOING_US])
     assert (row.started_us.tolist(), row.value.tolist()) == ([0], [170.0])
+
+
+def test_the_checks_that_look_ahead_are_those_that_call_a_sample_bad_when_the_next_one_came():
+    """Over all checks: fed one by one, a sample of theirs, and of no other check, is revised to bad."""
+    batch, state, late = eventful_batch(8), initial_state(len(TABLE)), set()
+    for at in range(len(batch)):
+        done = evaluate(batch.take(np.array([at])), TABLE, state)
+        state = done.state
+        bad = np.isin(done.revised.flag, [Flag.SUSPECT, Flag.FAIL])
+        late |= {BY_NUMBER[int(number)].code for number in done.revised.check[bad]}
+    # It waits only at a rise that may be a misread register, and decides at the sample itself else.
+    assert late - {"flow_over_range_sustained"} == LOOKING_AHEAD
+    assert all(set(check.looks_ahead) <= set(check.codes) for check in CHECKS)
+
+
+#: Eight days between two samples, and the next register sample is the last but one reading: (hour, volume).
+EXCHANGE = [(0, 5000.0), (1, 5001.0), (2, 5002.0), (194, 3.0), (195, np.nan), (196, 4.0), (197, 5.0)]
+
+
+def test_an_exchange_was_known_when_the_next_register_sample_had_come(make_meter):
+    hour, volume = (np.array(column) for column in zip(*EXCHANGE, strict=True))
+    readings = ReadingBatch.build(
+        meter_key=np.zeros(len(hour)),
+        device_time_us=hour * 60 * MINUTE_US,
+        received_us=np.arange(len(hour)) + 100,
+        volume_m3=volume,
+        temperature_c=np.full(len(hour), 20.0),
+    )
+    done = evaluate(readings, MeterTable.build([make_meter("a")]), initial_state(1))
+    [at] = np.flatnonzero(done.episodes.check == BY_CODE["meter_exchanged"].number)
+    when = arrivals(readings, done)
+    assert (when.began_us[at], when.ended_us[at]) == (105, 105)

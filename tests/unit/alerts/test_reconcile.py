@@ -409,3 +409,42 @@ def test_an_earlier_occurrence_stands_though_the_last_one_never_was(state, ended
     [left] = after([known], changes)
     assert (left.state, left.onset_us, left.ended_us) == (CLEARED, 10, 20)
     assert all(change.correction for change in changes)
+
+
+@pytest.mark.parametrize(("state", "ended", "shown"), [(ACTIVE, None, None), (CLEARED, 90, 90)])
+def test_an_onset_from_before_a_history_is_not_moved_by_what_another_sensor_had_open(state, ended, shown):
+    """Battery 1 was low from 10 to 40, battery 2 is since 30; the history begins at 50."""
+    scope = replace(HISTORY, refutable=HISTORY.checks, since_us={7: 50})
+    known = alarm(state, 10, ended, check="battery_low", part=2)
+    assert reconcile(episode(30, shown, check="battery_low", part=2), [known], DECIDED, scope) == []
+    [later] = after([known], reconcile(episode(60, shown, check="battery_low"), [known], DECIDED, scope))
+    assert later.onset_us == 60
+    one_sensor = alarm(state, 10, ended)
+    [moved] = after([one_sensor], reconcile(episode(30, shown), [one_sensor], DECIDED, scope))
+    assert moved.onset_us == 30
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "onset", "until"), [(15, 30, 10, 30), (5, 15, 5, 20), (5, 30, 5, 30), (2, 30, 1, 30)]
+)
+def test_what_one_sensor_shows_late_joins_the_last_occurrence(start, end, onset, until):
+    before = Occurrence(onset_us=1, ended_us=4, readings=1, value=170.0, limit=160.0, part=0)
+    known = alarm(CLEARED, 10, 20, check="sensor_glitch", first_onset_us=1, occurrences=2, previous=before)
+    found = episode(start, end, check="sensor_glitch")
+    changes = reconcile(found, [known], DECIDED)
+    assert [(change.event, change.correction) for change in changes] == [(Event.CORRECT, True)]
+    [left] = after([known], changes)
+    assert (left.onset_us, left.ended_us, left.occurrences) == (onset, until, 2)
+    assert reconcile(found, [left], DECIDED) == []
+
+
+def test_what_goes_on_at_one_sensor_was_not_over():
+    known = alarm(CLEARED, 10, 20, check="sensor_glitch")
+    [change] = reconcile(episode(15, check="sensor_glitch"), [known], DECIDED)
+    assert (change.event, change.after.onset_us) == (Event.REACTIVATE, 10)
+
+
+def test_a_run_that_was_good_for_a_while_has_the_figures_of_its_end():
+    found = Episodes.concatenate([episode(10, 20, readings=3, flag=Flag.FAIL), episode(10, 40, readings=4)])
+    [change] = reconcile(found, [alarm(ACTIVE, 10, severity=Severity.MAJOR)], DECIDED)
+    assert (change.after.ended_us, change.after.readings) == (40, 4)

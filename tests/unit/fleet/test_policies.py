@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -83,3 +85,10 @@ def test_tables_with_other_policies_can_be_joined():
     assert whole.meter_key.tolist() == [2, 3, 5]
     assert whole.limit(lambda p: p.idle_after_s).tolist() == [40, 20, 20]
     assert whole.limit(lambda p: p.stalled_for_s).tolist() == [11, 3600, 11]
+
+
+def test_a_copy_with_other_limits_resolves_anew():
+    asked = ("m", "north", "diaphragm", None)
+    assert POLICIES.of(*asked).policy.idle_after_s == 10
+    other = replace(POLICIES, companies={"north": {"idle_after_s": 12}})
+    assert other.of(*asked).policy.idle_after_s == 12

@@ -191,6 +191,11 @@ def test_a_sentence_says_whose_limit_it_was():
     assert len(said) == len(Origin)
 
 
+def test_an_exchange_to_a_meter_that_shows_more_is_not_told_as_a_fall():
+    assert detail("meter_exchanged", -250.0, 0.1, 0).endswith("another meter. It shows 250 m³ more.")
+    assert detail("meter_exchanged", 4000.0, 0.1, 0).endswith("another meter. It fell by 4000 m³.")
+
+
 def test_a_misread_register_is_not_told_as_a_temperature():
     assert "°C" not in detail("sensor_glitch", math.nan, math.nan, 0)
 
