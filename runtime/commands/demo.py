@@ -152,10 +152,11 @@ def _finish(demo: Demo) -> None:
     wait_until(
         lambda: demo.stop.is_set() or work_left(demo.database) == 0, _SETTLE_TIMEOUT_S, "an empty work list"
     )
-    for name in ("ingest", "engine"):
-        demo.supervisor.stop(name)
+    demo.supervisor.stop("engine")
     # The engine looks at the clock every few seconds; the last look may lie before the last reading.
+    # Ingest still lives: while it is away nobody counts as silent.
     Engine(demo.database).run_clock(datetime.now(UTC))
+    demo.supervisor.stop("ingest")
     report = _report(demo, sent)
     _summarise(demo, report)
     if demo.options.report is not None:
