@@ -205,7 +205,7 @@ COPY (
 
 -- clock_lock --
 -- Becomes, until the transaction ends, the one engine that looks at the clock.
-SELECT pg_try_advisory_xact_lock(7064703) AS taken
+SELECT pg_try_advisory_xact_lock(7064706) AS taken
 
 -- heartbeat --
 -- Says that the engine lives, and its figures.

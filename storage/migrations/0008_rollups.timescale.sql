@@ -47,49 +47,7 @@ CREATE TABLE IF NOT EXISTS reading_hour (
     PRIMARY KEY (meter_key, begin_at)
 );
 
-CREATE TABLE IF NOT EXISTS reading_day (
-    meter_key integer NOT NULL,
-    begin_at timestamptz NOT NULL,
-    readings integer NOT NULL,
-    dropouts integer NOT NULL,
-    first_at timestamptz NOT NULL,
-    last_at timestamptz NOT NULL,
-    register_first_at timestamptz,
-    register_first double precision,
-    register_last_at timestamptz,
-    register_last double precision,
-    std_register_first_at timestamptz,
-    std_register_first double precision,
-    std_register_last_at timestamptz,
-    std_register_last double precision,
-    flow_n integer NOT NULL,
-    flow_sum double precision,
-    flow_min double precision,
-    flow_max double precision,
-    pressure_n integer NOT NULL,
-    pressure_sum double precision,
-    temperature_n integer NOT NULL,
-    temperature_sum double precision,
-    balance_first_at timestamptz,
-    balance_first double precision,
-    balance_first_register double precision,
-    balance_first_standard integer,
-    balance_last_at timestamptz,
-    balance_last double precision,
-    balance_last_register double precision,
-    balance_last_standard integer,
-    balance_spent double precision NOT NULL,
-    balance_added double precision NOT NULL,
-    spent_volume double precision NOT NULL,
-    added_volume double precision NOT NULL,
-    battery_min double precision,
-    battery_last double precision,
-    battery2_min double precision,
-    battery2_last double precision,
-    battery_days_last double precision,
-    lag_min_us bigint NOT NULL,
-    PRIMARY KEY (meter_key, begin_at)
-);
+CREATE TABLE IF NOT EXISTS reading_day (LIKE reading_hour INCLUDING ALL);
 
 SELECT create_hypertable('reading_hour', by_range('begin_at', INTERVAL '30 days'), if_not_exists => true);
 
@@ -99,27 +57,3 @@ SELECT create_hypertable('reading_day', by_range('begin_at', INTERVAL '1 year'),
 SELECT add_retention_policy('reading_hour', drop_after => INTERVAL '5 years', if_not_exists => true);
 
 SELECT add_retention_policy('reading_day', drop_after => INTERVAL '20 years', if_not_exists => true);
-
--- Hours whose readings changed, left by the engine for the upkeep: pairs of a meter and an hour of UTC.
-CREATE TABLE IF NOT EXISTS rollup_work (
-    rollup_work_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    created_at timestamptz NOT NULL,
-    meter_keys integer[] NOT NULL,
-    hours timestamptz[] NOT NULL
-);
-
--- One row per meter, written by every upkeep of it, so that two at once meet here.
-CREATE TABLE IF NOT EXISTS rollup_meter (
-    meter_key integer PRIMARY KEY REFERENCES meter,
-    -- Time of the first reading with a register above 0; NULL before it.
-    used_since timestamptz
-);
-
--- Readings that are there already have to be rolled up, too.
-INSERT INTO rollup_work (created_at, meter_keys, hours)
-SELECT now(), array_agg(meter_key), array_agg(hour)
-FROM (
-    SELECT meter_key, hour, (row_number() OVER (ORDER BY hour, meter_key) - 1) / 2000 AS part
-    FROM (SELECT DISTINCT meter_key, date_trunc('hour', device_time) AS hour FROM reading) AS touched
-) AS numbered
-GROUP BY part ORDER BY part;

@@ -177,6 +177,7 @@ def test_migrating_twice_applies_nothing_the_second_time(empty_database_url: str
         "0006_heartbeat_instance",
         "0007_import_conflicts",
         "0008_rollups",
+        "0008_rollups_upkeep",
         "0009_time",
         "0010_policy",
         "0011_slow",
@@ -197,15 +198,7 @@ def test_a_heartbeat_of_before_there_were_instances_is_kept_without_a_name(
         migrate(database)
     with database.transaction() as transaction:
         transaction.execute("INSERT INTO service_heartbeat VALUES ('ingest', now(), now(), '{}')")
-    assert migrate(database) == [
-        "0006_heartbeat_instance",
-        "0007_import_conflicts",
-        "0008_rollups",
-        "0009_time",
-        "0010_policy",
-        "0011_slow",
-        "0012_newest_and_known",
-    ]
+    assert migrate(database) == [m.version for m in migrations(Layout.PLAIN) if m.version >= "0006"]
     with database.transaction() as transaction:
         beat = "INSERT INTO service_heartbeat (service, instance, started_at, beat_at, figures) "
         transaction.execute(beat + "VALUES ('ingest', 'north', now(), now(), '{}')")

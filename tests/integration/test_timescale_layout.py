@@ -21,7 +21,7 @@ from fleet.readings import ABSENT
 from runtime.embedded_broker import free_port
 from storage.copy_codec import HEADER, TRAILER, CopyColumn, decode_copy
 from storage.database import Database, Transaction
-from storage.migrate import is_migrated, migrate
+from storage.migrate import Layout, is_migrated, migrate, migrations
 from storage.named_sql import load_queries
 from storage.partitions import ensure_partitions
 from storage.readings import READING_COLUMN_LIST, READING_COLUMNS
@@ -62,20 +62,7 @@ def _migrate(database: Database) -> list[str]:
 
 
 def test_telemetry_becomes_a_hypertable_with_columnstore_and_retention(timescale: Database) -> None:
-    assert _migrate(timescale) == [
-        "0001_house",
-        "0002_reading",
-        "0003_ingest",
-        "0004_import",
-        "0005_subscription",
-        "0006_heartbeat_instance",
-        "0007_import_conflicts",
-        "0008_rollups",
-        "0009_time",
-        "0010_policy",
-        "0011_slow",
-        "0012_newest_and_known",
-    ]
+    assert _migrate(timescale) == [m.version for m in migrations(Layout.TIMESCALE)]
     with timescale.transaction() as transaction:
         tables = transaction.rows(
             "SELECT hypertable_name, compression_enabled FROM timescaledb_information.hypertables ORDER BY 1"

@@ -103,6 +103,17 @@ def test_every_named_query_is_used() -> None:
     assert [name for name in names if f'"{name}"' not in code] == []
 
 
+def test_an_advisory_lock_has_one_meaning() -> None:
+    """Two rooms that took the same number would keep each other from work that has nothing to do with theirs."""
+    rooms: dict[str, set[str]] = {}
+    for room in MAY_IMPORT:
+        for path in (ROOT / room).rglob("queries.sql"):
+            for number in re.findall(r"advisory\w*\((\d+)", path.read_text("utf-8")):
+                rooms.setdefault(number, set()).add(str(path.parent.relative_to(ROOT)))
+    assert rooms
+    assert {number: where for number, where in rooms.items() if len(where) > 1} == {}
+
+
 def test_lock_files_pin_by_hash_and_name_no_address() -> None:
     for name in ("requirements.lock", "requirements-dev.lock", "tests/timescale/package-lock.json"):
         text = (ROOT / name).read_text("utf-8")

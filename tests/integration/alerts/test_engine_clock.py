@@ -106,7 +106,7 @@ def test_while_one_engine_looks_at_the_clock_another_one_leaves_it_alone(story, 
     story.register(make_meter("M1", battery_type="alkaline_6v", battery_replaced_on=date(2024, 1, 1)))
     engine = Engine(story.database)
     with story.database.transaction() as transaction:
-        transaction.execute("SELECT pg_advisory_xact_lock(7064703)")
+        transaction.execute("SELECT pg_advisory_xact_lock(7064706)")
         assert engine.run_clock(now).alarms_opened == 0
     assert engine.run_clock(now).alarms_opened == 1
 
