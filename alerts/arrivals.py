@@ -11,7 +11,7 @@ that moves an onset or an end is itself that reading.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from analytics.checks import LOOKING_AHEAD
 from analytics.episodes import ONGOING_US, Episodes
 from analytics.pipeline import Evaluation
 from fleet.checks import BY_NUMBER
+from fleet.columns import Columns
 from fleet.flags import Flag
 from fleet.readings import ABSENT, ReadingBatch
 
@@ -27,7 +28,7 @@ Times = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Arrivals:
+class Arrivals(Columns):
     """Arrival times that belong to k episodes, shape (k,), microseconds since 1970; ABSENT: none here."""
 
     began_us: Times
@@ -37,19 +38,14 @@ class Arrivals:
     newest_us: Times
 
     @classmethod
+    def empty(cls) -> Self:
+        """Make none."""
+        return cls.unknown(0)
+
+    @classmethod
     def unknown(cls, count: int) -> Self:
         """Say nothing of some episodes."""
         return cls(*(np.full(count, ABSENT, dtype=np.int64) for _ in range(4)))
-
-    @classmethod
-    def concatenate(cls, parts: list[Self]) -> Self:
-        """Join in the order given."""
-        whole = [cls.unknown(0), *parts]
-        return cls(*(np.concatenate([getattr(p, n) for p in whole]) for n in cls.__dataclass_fields__))
-
-    def take(self, rows: NDArray[Any]) -> Self:
-        """Select by a mask or by positions."""
-        return type(self)(*(getattr(self, n)[rows] for n in self.__dataclass_fields__))
 
 
 def arrivals(readings: ReadingBatch, evaluation: Evaluation) -> Arrivals:

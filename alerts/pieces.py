@@ -21,6 +21,7 @@ from analytics.episodes import ONGOING_US, Episodes
 from analytics.pipeline import Evaluation, evaluate
 from analytics.state import TRACKED
 from fleet.checks import BY_CODE
+from fleet.columns import Columns
 from fleet.meter_table import MeterTable
 from fleet.readings import ABSENT, ReadingBatch
 
@@ -29,23 +30,16 @@ _Which = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Told:
+class Told(Columns):
     """What an evaluation found, and when the readings arrived that decided it."""
 
     episodes: Episodes
     arrivals: Arrivals
 
     @classmethod
-    def concatenate(cls, parts: list[Self]) -> Self:
-        """Join in the order given."""
-        return cls(
-            Episodes.concatenate([part.episodes for part in parts]),
-            Arrivals.concatenate([part.arrivals for part in parts]),
-        )
-
-    def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Self:
-        """Select episodes by a mask or by positions."""
-        return type(self)(self.episodes.take(rows), self.arrivals.take(rows))
+    def empty(cls) -> Self:
+        """Make nothing found."""
+        return cls(Episodes.empty(), Arrivals.empty())
 
 
 def tell(readings: ReadingBatch, evaluation: Evaluation) -> Told:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from alerts.carried import Carried
 from alerts.checkpoints import newest_before
 from alerts.decisions import Decided
+from fleet.columns import Columns
 from fleet.readings import ABSENT, ReadingBatch
 from storage.database import Transaction
 from storage.named_sql import load_queries
@@ -54,7 +55,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Plan:
+class Plan(Columns):
     """Which readings of which meters a cycle evaluates, as arrays of shape (k,)."""
 
     meter_keys: NDArray[np.int32]
@@ -75,9 +76,6 @@ class Plan:
         """Whether the meter is evaluated again from its first reading."""
         chosen: NDArray[np.bool_] = self.again & (self.after_us == _BEGINNING_US)
         return chosen
-
-    def __len__(self) -> int:
-        return len(self.meter_keys)
 
 
 def claim(transaction: Transaction, limit: int) -> Claim | None:

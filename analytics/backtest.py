@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analytics.episodes import ONGOING_US, Episodes
 from fleet.checks import BY_NUMBER, Severity
+from fleet.columns import Columns
 from fleet.flags import Flag
 
 
@@ -35,7 +36,7 @@ class Outcome(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Comparison:
+class Comparison(Columns):
     """k findings with what becomes of each, as arrays of shape (k,), sorted by meter, start and check."""
 
     #: As the changed policy finds them; those that are gone as the present one does.
@@ -46,31 +47,19 @@ class Comparison:
     first_onset_us: NDArray[np.int64]
     last_onset_us: NDArray[np.int64]
 
-    def __len__(self) -> int:
-        return len(self.outcome)
-
-    def take(self, rows: NDArray[Any]) -> Self:
-        """Select findings by a mask or by positions."""
-        return type(self)(
-            episodes=self.episodes.take(rows),
-            outcome=self.outcome[rows],
-            first_onset_us=self.first_onset_us[rows],
-            last_onset_us=self.last_onset_us[rows],
-        )
-
     def begun_in(self, from_us: int, to_us: int) -> Self:
         """Select what began in [from, to) under at least one of the two policies."""
         return self.take((self.last_onset_us >= from_us) & (self.first_onset_us < to_us))
 
     @classmethod
-    def concatenate(cls, parts: list[Self]) -> Self:
-        """Join comparisons of different meters, in the order given."""
-        empty = np.empty(0, dtype=np.int64)
+    def empty(cls) -> Self:
+        """Make no findings."""
+        times = np.empty(0, dtype=np.int64)
         return cls(
-            episodes=Episodes.concatenate([part.episodes for part in parts]),
-            outcome=np.concatenate([empty.astype(np.uint8), *(part.outcome for part in parts)]),
-            first_onset_us=np.concatenate([empty, *(part.first_onset_us for part in parts)]),
-            last_onset_us=np.concatenate([empty, *(part.last_onset_us for part in parts)]),
+            episodes=Episodes.empty(),
+            outcome=times.astype(np.uint8),
+            first_onset_us=times,
+            last_onset_us=times,
         )
 
 

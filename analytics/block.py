@@ -14,6 +14,7 @@ from analytics.samples import missing_or_good
 from analytics.segments import Mask, Segments
 from analytics.tracking import Decisions, Tracker
 from fleet.checks import BY_CODE
+from fleet.columns import Columns
 from fleet.flags import Flag
 from fleet.meter_table import Limit, MeterTable
 from fleet.policy import Policy
@@ -30,7 +31,7 @@ Shared = TypeVar("Shared")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Revisions:
+class Revisions(Columns):
     """Flags of readings of an earlier run, decided by what came since; arrays of shape (r,).
 
     What is finally known of a reading is `fleet.flags.worst` of all that was said of it.
@@ -44,15 +45,10 @@ class Revisions:
     flag: Flags
 
     @classmethod
-    def concatenate(cls, parts: list[Self]) -> Self:
-        """Join revisions in the order given."""
-        if not parts:
-            ints = np.empty(0, np.int64)
-            return cls(ints.astype(np.int32), ints, ints, ints.astype(np.uint8), ints.astype(np.uint8))
-        return cls(*(np.concatenate([getattr(p, n) for p in parts]) for n in cls.__dataclass_fields__))
-
-    def __len__(self) -> int:
-        return len(self.meter_key)
+    def empty(cls) -> Self:
+        """Make no revisions."""
+        ints = np.empty(0, np.int64)
+        return cls(ints.astype(np.int32), ints, ints, ints.astype(np.uint8), ints.astype(np.uint8))
 
 
 @dataclass(slots=True, eq=False)

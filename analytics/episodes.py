@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from fleet.columns import Columns
 from fleet.policies import Origin
 
 #: `ended_us` of an episode that has not ended.
@@ -28,7 +29,7 @@ _DTYPES: dict[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Episodes:
+class Episodes(Columns):
     """k episodes as arrays of shape (k,)."""
 
     meter_key: NDArray[np.int32]
@@ -64,15 +65,3 @@ class Episodes:
     def empty(cls) -> Self:
         """Make no episodes."""
         return cls(**{name: np.empty(0, dtype) for name, dtype in _DTYPES.items()})
-
-    @classmethod
-    def concatenate(cls, parts: list[Self]) -> Self:
-        """Join episodes in the order given."""
-        return cls(**{n: np.concatenate([getattr(p, n) for p in (*parts, cls.empty())]) for n in _DTYPES})
-
-    def __len__(self) -> int:
-        return len(self.meter_key)
-
-    def take(self, rows: NDArray[Any]) -> Self:
-        """Select episodes by a mask or by positions."""
-        return type(self)(**{name: getattr(self, name)[rows] for name in _DTYPES})

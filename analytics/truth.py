@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.episodes import Episodes
+from fleet.columns import Columns
 
 Times = NDArray[np.int64]
 
@@ -70,18 +71,14 @@ class Truth:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Findings:
+class Findings(Columns):
     """f findings: episodes, and when each was first raised."""
 
     episodes: Episodes
     #: Shape (f,): arrival of the reading that tipped it, microseconds since 1970 UTC.
     decided_us: Times
 
-    def __len__(self) -> int:
-        return len(self.episodes)
-
     @classmethod
-    def concatenate(cls, parts: list[Self]) -> Self:
-        """Join findings in the order given."""
-        episodes = Episodes.concatenate([part.episodes for part in parts])
-        return cls(episodes, np.concatenate([part.decided_us for part in parts]))
+    def empty(cls) -> Self:
+        """Make no findings."""
+        return cls(Episodes.empty(), np.empty(0, dtype=np.int64))

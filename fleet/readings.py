@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fleet.columns import Columns
 
 #: Stands for "not reported" in the integer columns; floats use NaN. The database stores both as NULL.
 ABSENT = -1
@@ -29,7 +31,7 @@ MEASUREMENTS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ReadingBatch:
+class ReadingBatch(Columns):
     """n readings of any meters as arrays of shape (n,); see `docs/nomenclature.md` for units."""
 
     #: int32, the registry's number of the meter.
@@ -75,21 +77,6 @@ class ReadingBatch:
     def empty(cls) -> Self:
         """Make a batch of no readings."""
         return cls.build(0)
-
-    @classmethod
-    def concatenate(cls, batches: list[Self]) -> Self:
-        """Join batches in the order given."""
-        if not batches:
-            return cls.empty()
-        names = cls.__dataclass_fields__
-        return cls(**{name: np.concatenate([getattr(b, name) for b in batches]) for name in names})
-
-    def __len__(self) -> int:
-        return len(self.meter_key)
-
-    def take(self, rows: NDArray[Any] | slice) -> Self:
-        """Select rows by a mask, by positions or by a slice."""
-        return type(self)(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
     def sorted_by_meter_and_time(self) -> Self:
         """Sort by meter, device time and sequence number; equal rows keep their order."""

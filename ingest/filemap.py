@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from fleet.times import DEFAULT_ZONE
 from fleet.wire import NUMBER_FIELDS
 
 #: Fields of a reading in a file, under the names of the wire; `received` is when the head-end had it.
@@ -17,8 +18,6 @@ FILE_FIELDS = ("meter_id", "company", "ts", "received", "seq", "boot", *NUMBER_F
 CONSTANT_FIELDS = ("meter_id", "company")
 #: Registers that can be built from the volume of each interval.
 REGISTER_FIELDS = ("volume", "std_volume")
-#: Where neither the map nor the command line names a time zone.
-DEFAULT_TZ = "Asia/Shanghai"
 
 
 class FileError(ValueError):
@@ -38,7 +37,7 @@ class FileMap:
     #: Register -> column with the volume of each interval; the register is their running sum.
     cumulate: Mapping[str, str] = field(default_factory=dict)
     #: Time zone of times without an offset.
-    tz: str = DEFAULT_TZ
+    tz: str = DEFAULT_ZONE
     encoding: str = "utf-8"
 
 
@@ -83,9 +82,9 @@ def parse_map(text: str) -> FileMap:
     if both:
         msg = f"{both[0]} has a column and something else to come from"
         raise FileError(msg)
-    check_tz(raw.get("tz", DEFAULT_TZ))
+    check_tz(raw.get("tz", DEFAULT_ZONE))
     _check_encoding(raw.get("encoding", "utf-8"))
-    return FileMap(**tables, tz=raw.get("tz", DEFAULT_TZ), encoding=raw.get("encoding", "utf-8"))
+    return FileMap(**tables, tz=raw.get("tz", DEFAULT_ZONE), encoding=raw.get("encoding", "utf-8"))
 
 
 def check_tz(name: Any) -> ZoneInfo:
@@ -93,7 +92,7 @@ def check_tz(name: Any) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ValueError, TypeError, OSError, KeyError, AttributeError) as error:
-        msg = f"{name!r} is no time zone; write one like {DEFAULT_TZ}"
+        msg = f"{name!r} is no time zone; write one like {DEFAULT_ZONE}"
         raise FileError(msg) from error
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from analytics.block import US_PER_H
 from analytics.rollups.periods import Granularity, begin_us, end_us
+from fleet.columns import Columns
 
 #: Clocks are changed, and zones differ, by whole quarters of an hour: one of these moments of an
 #: hour of UTC lies in each local hour that it meets.
@@ -27,7 +28,7 @@ class Stretches:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pairs:
+class Pairs(Columns):
     """k pairs of a meter and the instant at which a local period begins, sorted, each once."""
 
     meter_keys: NDArray[np.int32]
@@ -47,13 +48,6 @@ class Pairs:
         times = (hours_us[:, None] + _PROBES_US).ravel()
         keys = np.repeat(meter_keys, len(_PROBES_US))
         return cls.of(keys, begin_us(times, zone, Granularity.HOUR))
-
-    def __len__(self) -> int:
-        return len(self.meter_keys)
-
-    def take(self, rows: NDArray[np.intp]) -> Pairs:
-        """Select pairs by ascending positions."""
-        return Pairs(self.meter_keys[rows], self.begin_us[rows])
 
     def days(self, zone: ZoneInfo) -> Pairs:
         """Give the local days in which the periods begin."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Self
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analytics.rollups.periods import midnight_us
+from fleet.columns import Columns
 from fleet.readings import ABSENT
 from storage.database import Transaction
 from storage.named_sql import load_queries
@@ -29,7 +30,7 @@ _EPOCH_DAY = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Due:
+class Due(Columns):
     """k meters that this transaction holds, sorted by number, as arrays of shape (k,).
 
     Days are days since 1970-01-01 in the local time of the meter's company; ABSENT where there is none.
@@ -43,13 +44,6 @@ class Due:
     through: Days
     #: When the meter's newest reading arrived, microseconds since 1970.
     received_us: NDArray[np.int64]
-
-    def take(self, rows: NDArray[Any]) -> Self:
-        """Select meters by a mask or by positions."""
-        return type(self)(*(getattr(self, column.name)[rows] for column in fields(self)))
-
-    def __len__(self) -> int:
-        return len(self.meter_keys)
 
 
 def claim_due(transaction: Transaction, now: datetime, limit: int) -> Due:

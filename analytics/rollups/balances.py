@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +10,12 @@ from numpy.typing import NDArray
 from analytics.block import Floats
 from analytics.rollups.registers import moved_m3
 from analytics.segments import Mask
+from fleet.columns import Columns
 from fleet.meter_table import MeterTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class BalancePairs:
+class BalancePairs(Columns):
     """n pairs of neighbouring reports of one meter's balance, as arrays of shape (n,)."""
 
     meter_key: NDArray[np.int32]
@@ -57,7 +57,3 @@ class BalancePairs:
             name: np.bincount(group[where], weights=values[where], minlength=size).astype(np.float64)
             for name, (where, values) in amounts.items()
         }
-
-    def take(self, rows: NDArray[np.intp]) -> Self:
-        """Select pairs by positions."""
-        return type(self)(**{name: getattr(self, name)[rows] for name in self.__dataclass_fields__})

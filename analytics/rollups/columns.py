@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fleet.columns import Columns
 from fleet.readings import ABSENT
 
 _KEY = "meter_key"
-_COUNTS = ("readings", "dropouts", "flow_n", "pressure_n", "temperature_n")
+#: Counts, 0 where nothing happened.
+COUNTS = ("readings", "dropouts", "flow_n", "pressure_n", "temperature_n")
 _MARKS = ("balance_first_standard", "balance_last_standard")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class HourRollups:
+class HourRollups(Columns):
     """n rows as arrays of shape (n,), sorted by meter and begin; rows of days have the same columns.
 
     A row exists where at least one frame was heard. Times are device times, microseconds since 1970
@@ -102,20 +104,6 @@ class HourRollups:
         """Make no rows."""
         return cls.build(0)
 
-    @classmethod
-    def concatenate(cls, parts: list[Self]) -> Self:
-        """Join rows in the order given; `merge` sorts them and makes one of those of one period."""
-        if not parts:
-            return cls.empty()
-        return cls(**{n: np.concatenate([getattr(p, n) for p in parts]) for n in cls.__dataclass_fields__})
-
-    def __len__(self) -> int:
-        return len(self.meter_key)
-
-    def take(self, rows: NDArray[Any] | slice) -> Self:
-        """Select rows by a mask, by positions or by a slice."""
-        return type(self)(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
-
 
 #: Amounts that are 0, not absent, where nothing happened.
 AMOUNTS = ("balance_spent", "balance_added", "spent_volume", "added_volume")
@@ -123,7 +111,7 @@ AMOUNTS = ("balance_spent", "balance_added", "spent_volume", "added_volume")
 
 def column_dtype(name: str) -> np.dtype[Any]:
     """Give the dtype of a column of `HourRollups`."""
-    if name == _KEY or name in _COUNTS or name in _MARKS:
+    if name == _KEY or name in COUNTS or name in _MARKS:
         return np.dtype(np.int32)
     return np.dtype(np.int64 if name.endswith("_us") else np.float64)
 
@@ -140,6 +128,6 @@ def _column(name: str, values: Any, size: int) -> NDArray[Any]:
 
 
 def _nothing(name: str, dtype: np.dtype[Any]) -> float:
-    if name in _COUNTS or name in AMOUNTS:
+    if name in COUNTS or name in AMOUNTS:
         return 0
     return np.nan if dtype == np.float64 else ABSENT

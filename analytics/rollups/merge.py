@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.rollups.balances import BalancePairs
-from analytics.rollups.columns import AMOUNTS, HourRollups
+from analytics.rollups.columns import AMOUNTS, COUNTS, HourRollups
 from analytics.rollups.groups import Groups
 from analytics.rollups.periods import Granularity, begin_us
 from analytics.segments import Mask
 from fleet.meter_table import MeterTable
 from fleet.readings import ABSENT
 
-_COUNTS = ("readings", "dropouts", "flow_n", "pressure_n", "temperature_n")
 _TOTALS = ("flow_sum", "pressure_sum", "temperature_sum")
 _LEAST = ("flow_min", "battery_min", "battery2_min")
 _LATEST = ("battery_last", "battery2_last", "battery_days_last")
@@ -53,7 +52,7 @@ def merge(rows: HourRollups, meters: MeterTable) -> HourRollups:
     }
     columns["last_us"] = rows.last_us[whole.last]
     columns["lag_min_us"] = whole.reduce(np.minimum, rows.lag_min_us)
-    columns |= {name: whole.reduce(np.add, getattr(rows, name)) for name in _COUNTS}
+    columns |= {name: whole.reduce(np.add, getattr(rows, name)) for name in COUNTS}
     for name in _TOTALS:
         columns[name] = _reduced(rows, heads, np.add, name)
     for name in _LEAST:

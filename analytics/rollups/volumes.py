@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Self
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -14,12 +14,13 @@ from analytics.rollups.columns import HourRollups
 from analytics.rollups.periods import Granularity, end_us
 from analytics.rollups.registers import moved_m3
 from analytics.segments import Mask
+from fleet.columns import Columns
 from fleet.meter_table import MeterTable
 from fleet.readings import ABSENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Volumes:
+class Volumes(Columns):
     """n periods with their volumes as arrays of shape (n,), sorted by meter and period.
 
     Times are microseconds since 1970 UTC, registers and volumes m³.
@@ -38,13 +39,6 @@ class Volumes:
     volume: Floats
     #: Whether the register is the one at standard conditions.
     standard: Mask
-
-    def __len__(self) -> int:
-        return len(self.meter_key)
-
-    def take(self, rows: NDArray[Any]) -> Self:
-        """Select rows by a mask or by positions."""
-        return type(self)(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
     def complete(self) -> Self:
         """Leave out each meter's last period, whose end is not known yet."""

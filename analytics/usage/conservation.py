@@ -18,6 +18,7 @@ from analytics.usage.settled import FallHours
 from analytics.usage.verdict import DayFlags, Judged, flags, judge_days
 from analytics.usage.week import WEEK, Week
 from analytics.usage.windows import count, first_day_of, median, past
+from fleet.columns import Columns
 
 CODE = "balance_mismatch"
 
@@ -161,7 +162,7 @@ def check_balance_mismatch(grid: Grid, judged: range) -> DayFlags:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Beside:
+class _Beside(Columns):
     """The registers that stand beside k balances; shapes (k,)."""
 
     time_us: NDArray[np.int64]
@@ -175,10 +176,6 @@ class _Beside:
             getattr(rollups, f"balance_{end}_{name}")[at] for name in ("us", "register", "standard")
         )
         return cls(time_us, register, standard == 1)
-
-    def take(self, rows: NDArray[np.intp]) -> Self:
-        """Select some of them by positions."""
-        return type(self)(self.time_us[rows], self.register_m3[rows], self.standard[rows])
 
 
 def _rise(grid: Grid, row: NDArray[np.intp], before: _Beside, after: _Beside) -> Floats:

@@ -19,11 +19,11 @@ from firmware_sim.mix import DEMANDING
 from firmware_sim.population import Population, build_population
 from fleet.checks import BY_CODE, BY_NUMBER
 from fleet.meter_table import MeterTable
-from fleet.times import to_datetime
+from fleet.times import DEFAULT_ZONE, to_datetime
 
 #: The history ends here, in autumn, at a local noon.
 _END = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
-_ZONE = ZoneInfo("Asia/Shanghai")
+_ZONE = ZoneInfo(DEFAULT_ZONE)
 #: Three in four meters have a fault, so that each kind is seen often enough.
 _FAULT_SHARE = 0.75
 #: What is promised to be found.

@@ -21,9 +21,9 @@ from analytics.pipeline import Evaluation, in_order
 from analytics.usage.history import slow_history
 from fleet.meter_table import MeterTable
 from fleet.policy_file import PolicyFile
-from fleet.times import latest_day, to_datetime
+from fleet.times import DEFAULT_ZONE, latest_day, to_datetime
 from fleet.wire import CLOCK_AHEAD_US
-from ingest.filemap import DEFAULT_TZ, FileError, check_tz
+from ingest.filemap import FileError, check_tz
 from ingest.files import FileReadings, load_map, read_readings
 from runtime.check_inputs import (
     KnownReadings,
@@ -84,7 +84,7 @@ def check(
         if tz is not None:
             check_option_tz(tz)
         mapping = load_map(file_map) if file_map else None
-        zone = check_tz(tz or (mapping.tz if mapping else DEFAULT_TZ))
+        zone = check_tz(tz or (mapping.tz if mapping else DEFAULT_ZONE))
         now_us = None if now is None else instant_us(now, zone)
     except PolicyRefusedError as error:
         say_some(error.errors)
