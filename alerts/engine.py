@@ -25,6 +25,7 @@ from alerts.checkpoints import copy_carried, drop_from, save_kept
 from alerts.clock import DUE_CHECKS, due_now, note_newest
 from alerts.decisions import Decided, decide
 from alerts.evaluation import Evaluated, evaluate_plan, scope_of
+from alerts.failpoint import Failpoint, go_on
 from alerts.inspections.store import Planned, plan
 from alerts.loop import Loop, Rhythm
 from alerts.meter_cache import MeterCache
@@ -57,10 +58,6 @@ class ClockBlock:
     meter_keys: NDArray[np.int32]
 
 
-def _nothing(_step: str) -> None:
-    return
-
-
 class Engine:
     """Checks, alarms and tasks over one database; every method takes the time as an argument."""
 
@@ -72,7 +69,7 @@ class Engine:
         readings_per_cycle: int = 200_000,
         readings_per_block: int = 500_000,
         meters_per_clock_block: int = 5_000,
-        failpoint: Callable[[str], None] = _nothing,
+        failpoint: Failpoint = go_on,
     ) -> None:
         """Make an engine.
 
@@ -95,7 +92,7 @@ class Engine:
         self._meters_per_clock_block = meters_per_clock_block
         self._failpoint = failpoint
         self._cache = MeterCache()
-        self._upkeep = Upkeep(database)
+        self._upkeep = Upkeep(database, self._cache)
         self._daily = DailyPass(database, self._cache)
 
     def run_once(self, now: datetime) -> EngineCycle:

@@ -18,6 +18,7 @@ from alerts.arrivals import Arrivals, arrivals
 from alerts.checkpoints import Kept
 from alerts.ladder import NO_BORDER, border_rung, last_borders
 from analytics.episodes import ONGOING_US, Episodes
+from analytics.open_episodes import still_open
 from analytics.pipeline import Evaluation, evaluate
 from analytics.state import TRACKED
 from fleet.checks import BY_CODE
@@ -96,25 +97,9 @@ def evaluate_again(
 
 def open_episodes(meter_key: NDArray[np.int32], state: NDArray[np.void]) -> Episodes:
     """List the episodes that states have open; a state holds neither their limits nor whose those are."""
-    found = []
-    for name, (_, code, part) in TRACKED.items():
-        rows = np.flatnonzero(state[name]["started_us"] != ABSENT)
-        if len(rows):
-            open_ = state[name][rows]
-            found.append(
-                Episodes.build(
-                    meter_key=meter_key[rows],
-                    check=BY_CODE[code].number,
-                    flag=open_["flag"],
-                    part=part,
-                    started_us=open_["started_us"],
-                    ended_us=ONGOING_US,
-                    readings=open_["readings"],
-                    value=open_["value"],
-                    limit=np.nan,
-                )
-            )
-    return Episodes.concatenate(found)
+    return Episodes.concatenate(
+        [still_open(code, part, state[name], meter_key) for name, code, part in TRACKED.values()]
+    )
 
 
 #: Numbers of the checks that several fields of the state track.

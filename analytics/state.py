@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from analytics.block import Tracked
 from analytics.checks import CHECKS
-from analytics.tracking import OPEN_DTYPE, nothing_open
+from analytics.open_episodes import OPEN_DTYPE, nothing_open
 from fleet.readings import ABSENT
 
 #: To be raised when a field keeps its name and type and changes its meaning.

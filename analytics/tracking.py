@@ -9,25 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.episodes import ONGOING_US, Episodes
+from analytics.open_episodes import NOTHING_OPEN, nothing_open
 from analytics.segments import Positions, Segments
 from fleet.checks import BY_CODE
 from fleet.flags import Flag
 from fleet.readings import ABSENT
 
-#: An episode that is going on at a meter's last reading; `started_us` ABSENT where there is none. And
-#: when the one before it ended; `ended_us` ABSENT where there was none.
-OPEN_DTYPE = np.dtype(
-    [("started_us", "i8"), ("readings", "i8"), ("value", "f8"), ("flag", "u1"), ("ended_us", "i8")]
-)
-_NONE = np.array((ABSENT, 0, np.nan, 0, ABSENT), dtype=OPEN_DTYPE)
-
-
 _NOTHING = Episodes.empty()
-
-
-def nothing_open(n: int) -> NDArray[np.void]:
-    """Make the carried part of n meters without an open episode."""
-    return np.full(n, _NONE, dtype=OPEN_DTYPE)
 
 
 class Worse(Protocol):
@@ -113,7 +101,7 @@ class Tracker:
         )
         after = carried.copy()
         over = ended != ONGOING_US
-        left = np.where(over, _NONE, sums)
+        left = np.where(over, NOTHING_OPEN, sums)
         left["ended_us"] = np.where(over, ended, sums["ended_us"])
         after[runs.row] = left
         return episodes, after
@@ -142,7 +130,7 @@ class Tracker:
             limit=np.nan,
         )
         left = carried.copy()
-        left[rows] = _NONE
+        left[rows] = NOTHING_OPEN
         left["ended_us"][rows] = ended_us[rows]
         return episodes, left
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import psycopg2
 
@@ -16,6 +17,11 @@ def positive(text: str) -> int:
         msg = "has to be at least 1"
         raise argparse.ArgumentTypeError(msg)
     return number
+
+
+def absolute(text: str) -> str:
+    """Name a program so that it is found from any directory, without following a venv's symlink."""
+    return str(Path(text).absolute())
 
 
 def administer(url: str, *statements: str) -> None:

@@ -8,13 +8,14 @@ lets only one of them through and the other one tries again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
+from alerts.failpoint import Failpoint, go_on
 from alerts.meter_cache import MeterCache
 from alerts.rollups.pairs import Pairs
 from alerts.rollups.store import DAYS, HOURS, read_readings, read_rollups, write_rollups
@@ -58,20 +59,17 @@ class _Zone:
     hours: Pairs
 
 
-def _nothing(_step: str) -> None:
-    return
-
-
 class Upkeep:
     """Keeps `reading_hour` and `reading_day` equal to what the readings say."""
 
     def __init__(
         self,
         database: Database,
+        cache: MeterCache | None = None,
         *,
         pairs_per_step: int = 500,
         rows_per_step: int = 256,
-        failpoint: Callable[[str], None] = _nothing,
+        failpoint: Failpoint = go_on,
     ) -> None:
         """Make an upkeep.
 
@@ -79,6 +77,8 @@ class Upkeep:
         ----------
         database
             A migrated database.
+        cache
+            The registry's limits; None for a cache of its own.
         pairs_per_step, rows_per_step
             How much work one transaction takes at most, give or take a row: pairs of meter and
             hour, and rows as the engine left them.
@@ -89,7 +89,7 @@ class Upkeep:
         self._pairs_per_step = pairs_per_step
         self._rows_per_step = rows_per_step
         self._failpoint = failpoint
-        self._cache = MeterCache()
+        self._cache = cache or MeterCache()
         self._months: set[MonthPartition] = set()
 
     def run_once(self) -> Upkept:

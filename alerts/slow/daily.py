@@ -13,7 +13,6 @@ step as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 from alerts.alarms.scope import Scope
 from alerts.arrivals import Arrivals
 from alerts.decisions import Decided, decide
+from alerts.failpoint import Failpoint, go_on
 from alerts.meter_cache import MeterCache
 from alerts.pieces import Told
 from alerts.rollups.store import HOURS, read_rollups
@@ -87,10 +87,6 @@ class _Work:
         return [np.array(group, dtype=np.intp) for group in rows.values()]
 
 
-def _nothing(_step: str) -> None:
-    return
-
-
 class DailyPass:
     """Judges what is due; every method takes the time as an argument."""
 
@@ -101,7 +97,7 @@ class DailyPass:
         *,
         meters_per_step: int = 25,
         meter_days_per_step: int = 5_000,
-        failpoint: Callable[[str], None] = _nothing,
+        failpoint: Failpoint = go_on,
     ) -> None:
         """Make a pass.
 

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.block import US_PER_DAY, Floats
-from analytics.episodes import ONGOING_US, Episodes
+from analytics.episodes import Episodes
+from analytics.open_episodes import OPEN_DTYPE, nothing_open, still_open
 from analytics.pipeline import in_order
 from analytics.segments import Segments
-from analytics.tracking import OPEN_DTYPE, Decisions, Tracker, is_bad, nothing_open
+from analytics.tracking import Decisions, Tracker, is_bad
 from analytics.usage.calendar import Times
 from analytics.usage.verdict import DayFlags
-from fleet.checks import BY_CODE
 from fleet.flags import Flag
 from fleet.policies import Origin
 from fleet.readings import ABSENT
@@ -77,22 +77,9 @@ def open_slow(
     """
     found = []
     for name in SLOW_TRACKED:
-        rows = np.flatnonzero(carried[name]["started_us"] != ABSENT)
         code, part = SLOW_PARTS.get(name, (name, 0))
-        open_ = carried[name][rows]
-        episodes = Episodes.build(
-            meter_key=meter_key[rows],
-            check=BY_CODE[code].number,
-            flag=open_["flag"],
-            part=part,
-            started_us=open_["started_us"],
-            ended_us=ONGOING_US,
-            readings=open_["readings"],
-            value=open_["value"],
-            limit=carried[f"{name}_limit"][rows],
-            origin=origins[name][rows] if name in origins else Origin.NONE,
-        )
-        found.append(episodes)
+        limit, origin = carried[f"{name}_limit"], origins.get(name, Origin.NONE)
+        found.append(still_open(code, part, carried[name], meter_key, limit, origin))
     return in_order(Episodes.concatenate(found))
 
 

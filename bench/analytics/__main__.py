@@ -18,7 +18,7 @@ from bench.analytics.exceptions import BenchError
 from bench.analytics.ours import MEASURED
 from bench.analytics.results import PEERS, agreement, check_same, report, table
 from bench.analytics.workload import Workload
-from bench.parts import positive
+from bench.parts import absolute, positive
 
 _ROOT = Path(__file__).parents[2]
 _TIMEOUT_S = 1_800
@@ -89,14 +89,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench-analytics", description=__doc__)
     parser.add_argument("--n", type=positive, default=10_000_000, help="readings")
     parser.add_argument("--runs", type=positive, default=3, help="runs of each contestant")
-    parser.add_argument("--peers", type=_absolute, metavar="PYTHON", help="Python that has the peers")
+    parser.add_argument("--peers", type=absolute, metavar="PYTHON", help="Python that has the peers")
     parser.add_argument("--report", type=Path, help="write the medians there as JSON")
     return parser.parse_args()
-
-
-def _absolute(text: str) -> str:
-    """Name a program so that it is found from any directory, without following a venv's symlink."""
-    return str(Path(text).absolute())
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from bench.ingest.exceptions import BenchError
 from bench.ingest.results import report, table, to_json
 from bench.ingest.scratch import scratch_databases, scratch_directory
 from bench.ingest.stage import Measured, Stage
-from bench.parts import positive
+from bench.parts import absolute, positive
 from runtime.exceptions import RuntimeFailure
 from storage.exceptions import StorageError
 
@@ -97,17 +97,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--backlog", type=positive, help="also measure memory at a backlog of so many messages"
     )
-    parser.add_argument("--peers", type=_absolute, metavar="PYTHON", help="Python that has the peers")
+    parser.add_argument("--peers", type=absolute, metavar="PYTHON", help="Python that has the peers")
     parser.add_argument(
         "--mqtt", type=int, choices=(3, 5), default=5, help="version that all but the peers speak"
     )
     parser.add_argument("--report", type=Path, help="write the medians there as JSON")
     return parser.parse_args()
-
-
-def _absolute(text: str) -> str:
-    """Name a program so that it is found from any directory, without following a venv's symlink."""
-    return str(Path(text).absolute())
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ import pytest
 
 from analytics.episodes import ONGOING_US
 from analytics.history import newest
+from analytics.open_episodes import nothing_open
 from analytics.segments import Segments
-from analytics.tracking import Decisions, Tracker, nothing_open
+from analytics.tracking import Decisions, Tracker
 from fleet.flags import Flag
 
 KEYS = np.array([1, 2], dtype=np.int32)
