@@ -38,7 +38,7 @@ class Runs:
         edges = np.flatnonzero(edge)
         return cls(edges[::2] - 1, edges[1::2], near)
 
-    def take(self, which: Mask) -> Self:
+    def take(self, which: Mask | Positions) -> Self:
         """Select runs."""
         return type(self)(self.begin[which], self.stop[which], self.near)
 
