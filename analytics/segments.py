@@ -124,13 +124,6 @@ class Segments:
         at = np.flatnonzero(elapsed_us > limit_us.min())
         return at[elapsed_us[at] > limit_us[self.meter_of(at)]]
 
-    def following(self, values: Array, fill: Any) -> Array:
-        """Look one ahead within each segment; the last takes `fill`."""
-        out = np.empty_like(values)
-        out[:-1] = values[1:]
-        out[self.stops - 1] = fill
-        return out
-
     def next_of(self, values: Array, at: Positions, fill: Any) -> Array:
         """Look one ahead of some positions; a segment's last takes `fill`."""
         ahead = at + 1
@@ -164,12 +157,6 @@ class Segments:
             return np.full(len(self.starts), -1, dtype=np.intp)
         at = events[np.searchsorted(events, self.stops) - 1]
         return np.where((at >= self.starts) & (at < self.stops), at, -1)
-
-    def opening(self, values: Array, carried: Array) -> Array:
-        """Give each meter the value of its first sample; one without samples keeps what it carried."""
-        out = np.array(carried, dtype=values.dtype)
-        out[self.meters] = values[self.starts]
-        return out
 
     def closing(self, values: Array, carried: Array) -> Array:
         """Give each meter the value of its last sample; one without samples keeps what it carried."""

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.block import US_PER_H, US_PER_S, Block, Check, Flags, Floats, Verdict, tracked
-from analytics.register.reversal import Registers
+from analytics.register.reversal import Registers, registered
 from analytics.runs import Runs, lowest_of, lowest_so_far_of
-from analytics.samples import Samples
+from analytics.samples import Samples, flow
 from analytics.tracking import Tracker
 from fleet.flags import Flag
 
@@ -25,9 +25,7 @@ def check_stalled(block: Block) -> Verdict:
     m³. A snapshot of 0 while the register moves is normal on an on/off burner and is nothing.
     """
     state, disturbed = block.state, block.once(Registers.of).disturbed
-    present = ~np.isnan(block.volume_m3)
-    present |= ~np.isnan(block.std_volume_m3)
-    present &= ~np.isnan(block.readings.flow_m3h)
+    present = block.once(registered) & block.once(flow).usable
     samples = Samples.of(block, block.readings.flow_m3h, present | disturbed)
     seg, time_us = samples.seg, samples.time_us
     # Where only a register was reported, it moved: no snapshot is as good as none above 0.
@@ -42,8 +40,8 @@ def check_stalled(block: Block) -> Verdict:
     limit = block.limit(lambda p: p.stalled_steps) * block.meters.register_step_m3
     flag, demanded_m3 = _judge(block, samples, runs, (since_us, first), limit)
 
-    missing = block.flags(present)
-    flags = np.where(missing == Flag.GOOD, samples.flags(flag, missing), missing)
+    flags, found = block.flags(present), np.flatnonzero(flag != Flag.GOOD)
+    flags[samples.row_of(found)] = flag[found]
     verdict = Verdict(flags={"register_stalled": flags})
     onset_us = time_us.copy()
     onset_us[runs.at] = runs.spread(since_us)
