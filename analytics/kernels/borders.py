@@ -118,3 +118,10 @@ class Borders:
         np.subtract(value[1:], value[:-1], out=out[1:])
         out[self.starts] = np.nan
         return out
+
+
+def members(begins: Positions, stops: Positions) -> Positions:
+    """Give all positions of some stretches, one stretch after the other."""
+    length = stops - begins
+    shift = begins - (np.cumsum(length) - length)
+    return np.repeat(shift, length) + np.arange(length.sum())

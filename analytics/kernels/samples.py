@@ -58,7 +58,7 @@ class Samples:
     """A block's readings of k meters after what these have of earlier ones; shape (n,).
 
     Those that are no sample stay in their place, so that nothing has to move: each looks like the sample
-    before it, and so its successor sees that one.
+    before it, and so its successor sees that one. What the pipeline's checks share is `analytics.samples`.
     """
 
     time_us: Times

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.block import US_PER_S, Block, Check, Floats, Tracked, Verdict
+from analytics.kernels.borders import members
 from analytics.register.reversal import Registers, registered
 from analytics.samples import Samples
-from analytics.segments import Positions, Segments, spread_ranges
+from analytics.segments import Positions, Segments
 from analytics.tracking import Decisions, Tracker
 from fleet.flags import Flag
 from fleet.meter_table import each
@@ -139,7 +140,7 @@ def _stalled(
 ) -> tuple[Positions, Floats, NDArray[np.int64]]:
     """Find the samples that are findings, with what was paid for, m³, and since when."""
     counts = spending.stops - spending.begins
-    at = spread_ranges(spending.begins, counts)
+    at = members(spending.begins, spending.stops)
     meter, since_us = samples.seg.meter_of(at), spending.spent_from_us.repeat(counts)
     paid_m3 = (spending.spent_from.repeat(counts) - spending.balance[at]) / block.meters.price_per_m3[meter]
     for_us = each(block.limit(lambda p: p.stalled_for_s * US_PER_S), meter)
