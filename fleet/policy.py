@@ -116,6 +116,8 @@ class Policy:
     balance_frozen_at_least_m3: float = 2.0
     #: What a cubic metre costs where the balance is money, NaN where nobody says.
     price_per_m3: float = math.nan
+    #: First day (ISO 8601) of each tariff -> the prices of its steps; from then on instead of `price_per_m3`.
+    tariff: MappingProxyType[str, tuple[float, ...]] = field(default_factory=lambda: MappingProxyType({}))
     # Slow checks, on hourly roll-ups. Each number is a default, not a quoted rule.
     #: Days in a row without rest, with a small constant flow, that make a leak suspected, and FAIL; 3 to 14.
     leak_days: float = 3.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import date
 from typing import Any
 
 from fleet.policy import DEFAULT_POLICY, BatteryLimits, Policy
@@ -112,6 +113,14 @@ LOW_BALANCE = _rule("low_balance", "float", 1.0)
 
 #: A component's mole fraction.
 SHARE = Rule(whole=False, smallest=0, largest=1)
+
+
+def is_day(text: str) -> bool:
+    """Tell whether a text is a day like 2026-10-01."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def pairs() -> list[tuple[str, str]]:
