@@ -58,6 +58,8 @@ class Policy:
     mean_window_s: int = 3600
     #: Flow has to stay below Qmin this long.
     under_range_for_s: int = 7200
+    #: A finding of that is over once it has not been so for this long; what comes back each night is one.
+    under_range_over_after_s: int = 2 * 86400
     #: A snapshot this many Qmax from the mean of its neighbours is a spike, SUSPECT and FAIL.
     spike_ratio: float = 1.0
     spike_fail_ratio: float = 2.0

@@ -50,6 +50,7 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(
         (
             "under_range_for_s",
+            "under_range_over_after_s",
             "stalled_for_s",
             "exchange_gap_s",
             "silent_after_intervals",
