@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from analytics.pipeline import evaluate
 from analytics.prepaid.metered import Rise
 from analytics.register.limits import Rolling
+from fleet.checks import BY_CODE
+from fleet.flags import Flag
 from fleet.policy import Policy
+from fleet.readings import ReadingBatch
 
 
 @pytest.mark.parametrize(
@@ -31,6 +35,16 @@ def test_a_spike_is_further_than_half_the_limit_from_each_neighbour(judge, befor
 @pytest.mark.parametrize(("value", "flag"), [(70, "g"), (71, "u")])
 def test_a_snapshot_waits_where_it_is_half_the_limit_from_the_one_before(judge, value, flag):
     assert judge(flow_m3h=[20, value]).flags("flow_spike") == "u" + flag
+
+
+@pytest.mark.parametrize(("value", "revised"), [(70, []), (71, [Flag.SUSPECT])])
+def test_a_snapshot_that_waited_at_the_end_of_a_run_is_decided_by_the_next(judge, value, revised):
+    case = judge(flow_m3h=[20, value])
+    at_us = case.result.state["last_time_us"] + 1
+    later = ReadingBatch.build(1, meter_key=[0], device_time_us=at_us, flow_m3h=[value - 160.0])
+    said = evaluate(later, case.table, case.result.state).revised
+    spikes = said.take(said.check == BY_CODE["flow_spike"].number)
+    assert spikes.flag.tolist() == revised
 
 
 @pytest.mark.parametrize(("missing_m3", "flag"), [(4.9, "g"), (5.1, "S")])
@@ -88,3 +102,8 @@ def test_a_register_rolls_over_from_its_last_tenth_to_its_first():
         True,
         True,
     ]
+
+
+def test_falls_within_a_step_that_add_up_to_more_have_no_mean(judge):
+    case = judge(minutes=[0, 20, 40, 60, 120], volume_m3=[1000, 999.2, 998.4, 998.4, 1008])
+    assert case.flags("flow_over_range_sustained") == "uuuug"
