@@ -112,8 +112,9 @@ def _levelled(
     meters, row, time_us = block.meters, block.seg.row[rows], block.time_us[rows]
     filled_us = meters.oil_filled_us[row]
     due_us = filled_us + (meters.oil_interval_days[row] - 1) * US_PER_DAY
-    counts = meters.oiled[row] & (last_us >= filled_us)
-    counts &= ~(time_us >= due_us) & ~(volume_share(meters, block.volume_m3[rows], row) >= 1)
+    due = ~np.isnan(meters.oil_filled_day[row]) & (time_us >= due_us)
+    due |= volume_share(meters, block.volume_m3[rows], row) >= 1
+    counts = meters.oiled[row] & (last_us >= filled_us) & ~due
     return Episodes.build(
         meter_key=meters.meter_key[row[counts]],
         check=BY_CODE["oil_overdue"].number,

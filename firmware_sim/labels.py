@@ -140,16 +140,18 @@ def _of_holes(
 ) -> Iterator[Label]:
     """Label what outages swallowed for good, and what came hours later than it was missed.
 
-    An outage of a slow reporter may have swallowed nothing.
+    An outage of a slow reporter may have swallowed nothing. The hole of the first one stays open, so
+    those that follow have no finding of their own.
     """
     start_us, end_us = whole
     interval_us = (meter.interval_s or 0) * 1_000_000
     for from_us, until_us in late:
         yield _aside(place, "data_gap", Word.TOLERATED, from_us, until_us + _DAY_US, "line")
+    first_us = min((from_us for from_us, _ in outages if from_us >= start_us), default=end_us)
     for from_us, until_us in outages:
         # The next reading tells of it, and half an hour later it is still missing.
         decidable_us = until_us + interval_us + _HOLE_OPEN_US
-        inside = start_us <= from_us and decidable_us + interval_us < end_us
+        inside = from_us == first_us and decidable_us + interval_us < end_us
         sure = inside and 2 * interval_us < until_us - from_us
         yield Label(
             meter_key=place,

@@ -137,6 +137,8 @@ class Policy:
     #: ... and by more than this share of them, and of Qmax.
     night_flow_share: float = 0.5
     night_flow_share_of_qmax: float = 0.005
+    #: Where more than this share of the nights before were as high it is the customer's way.
+    night_flow_seen_share: float = 0.1
     #: A week is this many times, or one part in so many, of what the weeks before lead one to expect ...
     shift_ratio: float = 2.0
     shift_fail_ratio: float = 4.0

@@ -45,7 +45,7 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
         (0.001, 1),
     ),
     # 0 has a meaning here, too: not even the smallest share.
-    **dict.fromkeys(("shift_idle_share", "oversized_volume_share"), (0, 1)),
+    **dict.fromkeys(("shift_idle_share", "oversized_volume_share", "night_flow_seen_share"), (0, 1)),
     # 0 has a meaning: at once, never forgiven, only an empty balance.
     **dict.fromkeys(
         (

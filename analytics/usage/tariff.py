@@ -23,8 +23,8 @@ def given_prices(grid: Grid) -> list[Floats]:
     policies = [resolved.policy for resolved in meters.policies]
     most = max([1, *(len(steps) for policy in policies for steps in policy.tariff.values())])
     days = grid.calendar.day_number.astype(np.float64)
-    by_policy = np.stack([_by_day(policy, days, most) for policy in policies])
-    prices = by_policy[meters.policy_row]
+    by_policy = np.array([_by_day(policy, days, most) for policy in policies])
+    prices = by_policy.reshape(len(policies), most, len(days))[meters.policy_row]
     prices[meters.balance_in_gas] = np.nan
     prices[meters.balance_in_gas, 0] = 1.0
     return [prices[:, step] for step in range(most)]

@@ -174,6 +174,8 @@ def test_a_level_that_was_low_while_oil_is_overdue_anyhow_is_no_finding_of_its_o
     day = {"oil_interval_days": 10}
     assert _levelled(judge, *said, meter=day | {"oil_filled_on": date(2023, 11, 5)}) == []
     assert len(_levelled(judge, *said, meter=day | {"oil_filled_on": date(2023, 11, 6)})) == 1
+    # Nobody knows when it was filled, so nothing is due by the calendar.
+    assert len(_levelled(judge, *said, meter=day)) == 1
     volume = {"meter": {"oil_volume_at_fill": 1000, "oil_interval_m3": 100}}
     assert _levelled(judge, *said, volume_m3=[1080, 1090, 1095, 1100], **volume) == []
     assert len(_levelled(judge, *said, volume_m3=[1080, 1090, 1095, 1099], **volume)) == 1
