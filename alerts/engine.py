@@ -25,7 +25,7 @@ from alerts.cycle import Cycle
 from alerts.decisions import Decided, decide
 from alerts.evaluation import Sizes
 from alerts.failpoint import Failpoint, go_on
-from alerts.inspections.store import Planned, plan
+from alerts.inspections.planning import Planned, PlanStep, plan, plan_steps
 from alerts.line import Line
 from alerts.loop import Loop, Rhythm
 from alerts.meter_cache import MeterCache
@@ -145,14 +145,30 @@ class Engine:
     def plan(self, today: date, now: datetime, timezone: str | None = None) -> Planned:
         """Write the obligations of the periods running today, and their tasks."""
         with self._database.transaction() as transaction:
-            return plan(transaction, today, now, timezone)
+            steps = plan_steps(transaction, today, timezone)
+        return self._plan(steps, now)
 
     def plan_everywhere(self, now: datetime) -> Planned:
         """Plan for each company's own today."""
+        return self._plan(self.plan_steps(now), now)
+
+    def plan_steps(self, now: datetime) -> list[PlanStep]:
+        """List what planning for each company's own today has to do, in steps of one transaction each."""
         with self._database.transaction() as transaction:
-            zones = [row["timezone"] for row in transaction.rows(_SQL["meters_by_timezone"])]
-        done = [self.plan(now.astimezone(ZoneInfo(zone)).date(), now, zone) for zone in zones]
-        return Planned(sum(p.obligations for p in done), sum(p.tasks for p in done))
+            zones = [row["timezone"] for row in transaction.rows(_SQL["timezones"])]
+            return [
+                step
+                for zone in zones
+                for step in plan_steps(transaction, now.astimezone(ZoneInfo(zone)).date(), zone)
+            ]
+
+    def run_plan_step(self, step: PlanStep, now: datetime) -> Planned:
+        """Do one step, so that new readings need not wait for the whole registry."""
+        with self._database.transaction() as transaction:
+            return plan(transaction, step, now)
+
+    def _plan(self, steps: list[PlanStep], now: datetime) -> Planned:
+        return sum((self.run_plan_step(step, now) for step in steps), Planned())
 
     def run_forever(
         self, stop: threading.Event, clock: Callable[[], datetime], rhythm: Rhythm | None = None
