@@ -59,7 +59,7 @@ class Engine:
         readings_per_cycle: int = 200_000,
         meters_per_part: int = Sizes().meters,
         readings_per_block: int = Sizes().readings,
-        meters_per_clock_block: int = 5_000,
+        meters_per_clock_block: int = 2_500,
         failpoint: Failpoint = go_on,
     ) -> None:
         """Make an engine.

@@ -125,6 +125,7 @@ class Loop:
         #: What is left of the clock's present run, and of the planning's.
         self._blocks: list[Any] = []
         self._plans: list[Any] = []
+        self._plan_next = False
 
     def run(self, stop: threading.Event, clock: Callable[[], datetime]) -> None:
         """Step until told to stop; the database may come and go meanwhile."""
@@ -162,12 +163,15 @@ class Loop:
             self._list_plans_if_due(now)
             self._blocks = list(self._engine.clock_blocks())
             self._next_clock = now + timedelta(seconds=self._rhythm.clock_every_s)
-        if self._blocks:
-            # One at a time: new readings do not wait until the clock has looked at the whole fleet.
+        # One at a time, and in turns: new readings wait neither for the clock to have looked at the whole
+        # fleet nor for everybody's plan.
+        if self._blocks and not (self._plans and self._plan_next):
             self.figures.add_decided(self._engine.run_clock_block(self._blocks[-1], now))
             self._blocks.pop()
-        if self._plans:
+            self._plan_next = True
+        elif self._plans:
             self._plan(now)
+            self._plan_next = False
         rolling = self._roll_up_if_due(now)
         # What is not rolled up yet would only have to be judged again.
         judging = not rolling and self._judge_if_due(now)
