@@ -34,15 +34,18 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml tests/timescale/package-lock.
 demo: $(VENV)/.runtime ## Run the whole system on embedded parts; FOR=60 stops by itself, REPORT=FILE writes what it found
 	@exec $(BIN)/meterwarden demo $(if $(FOR),--for $(FOR)) $(if $(REPORT),--report $(REPORT))
 
-test: $(VENV)/.dev ## Run all tests; parts that are not installed are skipped with a message
-	@$(BIN)/python -m pytest $(ARGS)
+test: JOBS = auto
+test: $(VENV)/.dev ## Run all tests, one process a core or JOBS=4; parts that are not installed are skipped with a message
+	@$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist worksteal $(ARGS)
 
 lint: $(VENV)/.dev ## Check style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 fuzz: N = 100000
-fuzz: $(VENV)/.dev ## Throw N=100000 batches of broken messages at the decoders; SEED=7 tries others
+fuzz: $(VENV)/.dev ## Throw N=100000 batches of broken messages at the decoders, and new histories at the checks; SEED=7 tries others
 	@METERWARDEN_FUZZ_CASES=$(N) METERWARDEN_FUZZ_SEED=$(or $(SEED),0) $(BIN)/python -m pytest -s tests/property/test_payload_fuzz.py
+	@$(BIN)/python -m pytest tests/property $(if $(SEED),--hypothesis-seed=$(SEED)) --hypothesis-profile=search \
+		--deselect tests/property/test_payload_fuzz.py
 
 $(PEERS_VENV)/.done: bench/ingest/requirements-peers.txt
 	@echo "installing the peers into $(PEERS_VENV) (a few minutes the first time)"

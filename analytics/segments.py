@@ -157,6 +157,12 @@ class Segments:
         at = events[np.searchsorted(events, self.stops) - 1]
         return np.where((at >= self.starts) & (at < self.stops), at, -1)
 
+    def opening(self, values: Array, carried: Array) -> Array:
+        """Give each meter the value of its first sample; one without samples keeps what it carried."""
+        out = np.array(carried, dtype=values.dtype)
+        out[self.meters] = values[self.starts]
+        return out
+
     def closing(self, values: Array, carried: Array) -> Array:
         """Give each meter the value of its last sample; one without samples keeps what it carried."""
         out = np.array(carried, dtype=values.dtype)

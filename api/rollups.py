@@ -11,6 +11,7 @@ import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
+from alerts.meter_cache import MeterCache
 from alerts.rollups.store import DAYS, HOURS, read_next, read_page, uses_standard
 from analytics.rollups.columns import HourRollups
 from analytics.rollups.merge import coarser
@@ -25,7 +26,6 @@ from fleet.meter_table import MeterTable
 from fleet.readings import ABSENT
 from fleet.times import to_datetime, to_us
 from storage.database import Row, Transaction
-from storage.registry import meter_from_row
 
 router = APIRouter(prefix="/api/v1/meters", tags=["rollups"], responses=PROBLEMS)
 
@@ -109,7 +109,7 @@ def list_rollups(
 
 def _fetch(transaction: Transaction, meter: Row, wanted: _Wanted) -> list[Row]:
     key, zone = meter["meter_key"], ZoneInfo(meter["timezone"])
-    table = MeterTable.build([meter_from_row(meter)], [key])
+    table = MeterCache().table(transaction, np.array([key], dtype=np.int32))
     found = _periods(transaction, key, zone, table, wanted)
     standard = np.array([uses_standard(transaction, key)])
     rows = found.take(np.arange(min(wanted.most, int(np.sum(found.begin_us < to_us(wanted.end))))))

@@ -74,6 +74,8 @@ class _Run:
     changed: Mask
     #: Gas was measured since the balance last changed; and the last reading before that.
     used: Mask
+    #: The same at each meter's last reading of all, shape (m,).
+    used_at_last: Mask
     since_us: NDArray[np.int64]
     #: The run is so old that it may be a finding.
     old: Mask
@@ -83,7 +85,7 @@ class _Run:
         seg, time_us, balance = block.seg.take(rows), block.time_us[rows], block.readings.balance[rows]
         # NaN before the first: it differs.
         changed = balance != seg.previous(balance, block.state["frozen_balance"])
-        used = _used(block, seg, rows, changed)
+        used, used_at_last = _used(block, seg, rows, changed)
         since_us = seg.latest(time_us, changed | ~used, block.state["frozen_since_us"])
         for_us = each(block.limit(lambda p: p.balance_frozen_for_s * US_PER_S), seg.row)
         old = time_us - since_us >= for_us
@@ -96,6 +98,7 @@ class _Run:
             balance=balance,
             changed=changed,
             used=used,
+            used_at_last=used_at_last,
             since_us=since_us,
             old=old,
         )
@@ -111,24 +114,28 @@ class _Run:
     def state(self, block: Block) -> dict[str, NDArray[np.generic]]:
         """Carry each meter's last balance, and since when gas is measured at it."""
         return {
-            "frozen_used": self.seg.closing(self.used, block.state["frozen_used"]),
+            "frozen_used": self.used_at_last,
             "frozen_us": self.seg.closing(self.time_us, block.state["frozen_us"]),
             "frozen_balance": self.seg.closing(self.balance, block.state["frozen_balance"]),
             "frozen_since_us": self.seg.closing(self.since_us, block.state["frozen_since_us"]),
         }
 
 
-def _used(block: Block, seg: Segments, rows: NDArray[np.intp], changed: Mask) -> Mask:
-    """Tell at which readings a register has moved since the balance last changed, or nobody knows."""
+def _used(block: Block, seg: Segments, rows: NDArray[np.intp], changed: Mask) -> tuple[Mask, Mask]:
+    """Tell at which samples a register has moved since the balance last changed, or nobody knows.
+
+    And the same at each prepaid meter's last reading, shape (m,), which may have no balance.
+    """
     moved = block.once(Registers.of).moved | (np.isnan(block.volume_m3) & np.isnan(block.std_volume_m3))
     moves = np.cumsum(moved)
-    firsts = np.flatnonzero(block.seg.first)
-    before = np.zeros(len(block.meters), dtype=np.int64)
-    before[block.seg.row[firsts]] = moves[firsts] - moved[firsts]
-    used: Mask = moves[rows] > seg.latest(moves[rows], changed, before)
-    seen = seg.latest(changed, changed, np.zeros(len(block.meters), dtype=np.bool_))
-    used |= ~seen & block.state["frozen_used"][seg.row]
-    return used
+    before = block.seg.opening(moves - moved, np.zeros(len(block.meters), dtype=np.int64))
+    at_change = seg.latest(moves[rows], changed, before)
+    carried, nothing = block.state["frozen_used"], np.zeros(len(block.meters), dtype=np.bool_)
+    seen = seg.latest(changed, changed, nothing)
+    used: Mask = (moves[rows] > at_change) | (~seen & carried[seg.row])
+    at_last = block.seg.closing(moves, before) > seg.closing(at_change, before)
+    at_last |= ~seg.closing(seen, nothing) & carried
+    return used, np.where(block.meters.prepaid, at_last, carried)
 
 
 def _judge(block: Block, run: _Run, at: NDArray[np.intp], enough: Mask, risen_m3: Floats) -> Flags:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -19,9 +16,9 @@ import typer
 
 from alerts.engine import Engine
 from runtime.commands.registry import load_registry
+from runtime.demo_parts import database_url, environment, is_free, is_ready
 from runtime.demo_report import alarmed_pairs, arrived_count, database_figures, score, work_left
 from runtime.embedded_broker import EmbeddedBroker, free_port
-from runtime.embedded_database import EmbeddedDatabase
 from runtime.exceptions import RuntimeFailure
 from runtime.parts import stop_on_signals
 from runtime.settings import Settings
@@ -39,7 +36,6 @@ _HISTORY_S = 40.0
 _HISTORY_SHARE = 0.6
 #: Kept free at the end of a bounded demo: the rest arrives, the last checks run.
 _SETTLE_S = 5.0
-_DATABASE = "meterwarden_demo"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +75,11 @@ def run_demo(settings: Settings, options: DemoOptions) -> None:
     with ExitStack() as stack:
         say("1/4", "starting the broker and the database")
         broker = stack.enter_context(EmbeddedBroker(directory))
-        database = Database(_demo_database_url(settings, stack))
+        database = Database(database_url(settings, stack))
         stack.callback(database.close)
         migrate(database)
-        port = settings.http_port if _is_free(settings.http_port) else free_port()
-        supervisor = Supervisor(_environment(broker, database, settings, port), directory)
+        port = settings.http_port if is_free(settings.http_port) else free_port()
+        supervisor = Supervisor(environment(broker, database, settings, port), directory)
         stack.callback(supervisor.stop_all)
         console_url = f"http://127.0.0.1:{port}/"
         demo = Demo(settings, options, directory, stop, database, supervisor, console_url, end, began_s)
@@ -101,7 +97,7 @@ def _play(demo: Demo) -> None:
     say("3/4", "starting ingest, engine and api")
     for name in ("ingest", "engine", "api"):
         demo.supervisor.start(name, [name])
-    wait_until(lambda: demo.stop.is_set() or _is_ready(demo.console_url), _READY_TIMEOUT_S, "readiness")
+    wait_until(lambda: demo.stop.is_set() or is_ready(demo.console_url), _READY_TIMEOUT_S, "readiness")
     if demo.stop.is_set():
         return
     bound_s = _left_s(demo)
@@ -225,38 +221,3 @@ def _left_s(demo: Demo) -> float | None:
         return None
     passed_s = time.monotonic() - demo.began_s
     return max(1.0, demo.options.for_s - passed_s - _SETTLE_S)
-
-
-def _demo_database_url(settings: Settings, stack: ExitStack) -> str:
-    """Give the URL of the settings' database, or of a fresh one on the embedded server."""
-    if settings.database_url:
-        return settings.database_url
-    url = stack.enter_context(EmbeddedDatabase(settings.data_dir.resolve() / "postgres"))
-    server = Database(url)
-    with server.session() as connection, connection.cursor() as cursor:
-        cursor.execute(f"DROP DATABASE IF EXISTS {_DATABASE} WITH (FORCE)")
-        cursor.execute(f"CREATE DATABASE {_DATABASE}")
-    return url.replace("/postgres?", f"/{_DATABASE}?", 1)
-
-
-def _environment(broker: EmbeddedBroker, database: Database, settings: Settings, port: int) -> dict[str, str]:
-    return {
-        "METERWARDEN_DATABASE_URL": database.url,
-        "METERWARDEN_MQTT_URL": broker.url if settings.mqtt_v5 else broker.url_v3,
-        "METERWARDEN_MQTT_VERSION": str(settings.mqtt_version),
-        "METERWARDEN_HTTP_HOST": "127.0.0.1",
-        "METERWARDEN_HTTP_PORT": str(port),
-    }
-
-
-def _is_ready(console_url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{console_url}readyz", timeout=2) as answer:  # noqa: S310 (our own)
-            return bool(answer.status == 200)  # noqa: PLR2004 (HTTP OK)
-    except (urllib.error.URLError, OSError):
-        return False
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import FrameType
 from typing import Any
@@ -21,7 +20,6 @@ from firmware_sim.link import MqttLink
 from firmware_sim.playback import Playback, Schedule
 from firmware_sim.publisher import Publisher
 from firmware_sim.run import Limits, run
-from fleet.times import to_datetime
 from fleet.wire import topic
 from runtime.commands.simulate_fleet import (
     SimulateOptions,
@@ -30,36 +28,12 @@ from runtime.commands.simulate_fleet import (
     invented,
     recorded,
 )
+from runtime.commands.simulate_report import Progress, SimulationReport, demand_success, finish, new_report
 
 __all__ = ["SimulateOptions", "SimulationError", "SimulationReport", "simulate"]
 
-_PROGRESS_S = 5.0
 #: More connections than this would not fit into select().
 _MOST_CONNECTIONS = 500
-
-
-@dataclass(slots=True)
-class SimulationReport:
-    """What was sent, in readings where nothing else is said."""
-
-    source: str
-    meters: int
-    start: str | None
-    end: str
-    #: How many readings the history holds, without the present that may follow it.
-    readings: int = 0
-    published: int = 0
-    acknowledged: int = 0
-    confirmed: int = 0
-    unconfirmed: int = 0
-    duplicates_injected: int = 0
-    resent: int = 0
-    messages: int = 0
-    undelivered: int = 0
-    not_understood: int = 0
-    #: Whether the whole history was sent.
-    complete: bool = False
-    seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -89,9 +63,9 @@ def simulate(
     clock = _wall_clock()
     end_us = _whole_second(options.end, clock())
     fleet = recorded(options, options.replay, end_us, say) if options.replay else invented(options, end_us)
-    report = _new_report(fleet)
+    report = new_report(fleet)
     if options.files_only:
-        return _finish(report, options, say)
+        return finish(report, options, say)
     publisher = Publisher(
         fleet.telemetry.readings,
         fleet.identities,
@@ -100,7 +74,7 @@ def simulate(
         confirm_timeout_s=options.confirm_timeout_s,
     )
     playback = _playback(options, fleet, clock())
-    progress = _Progress(report, publisher, say)
+    progress = Progress(report, publisher, say)
     began = time.monotonic()
     with _interruptible() as interrupt:
         try:
@@ -111,9 +85,9 @@ def simulate(
             progress.take_stock()
             report.complete = report.published >= report.readings
             report.seconds = round(time.monotonic() - began, 3)
-            _finish(report, options, say)
+            finish(report, options, say)
     if not interrupt.is_set():
-        _demand_success(report, options)
+        demand_success(report, options)
     return report
 
 
@@ -171,66 +145,6 @@ def _limits(options: SimulateOptions, now_us: int) -> Limits:
     return Limits(until_us=until_us, drain_timeout_s=options.drain_timeout_s)
 
 
-def _new_report(fleet: SpeakingFleet) -> SimulationReport:
-    readings = fleet.telemetry.readings
-    begin = int(readings.device_time_us.min()) if len(readings) else None
-    return SimulationReport(
-        source=fleet.source,
-        meters=len(fleet.identities),
-        start=None if begin is None else _iso(begin),
-        end=_iso(fleet.end_us),
-        readings=int((readings.device_time_us <= fleet.end_us).sum()),
-    )
-
-
-class _Progress:
-    """Keeps the report up to date, and says every few seconds how far it is."""
-
-    def __init__(self, report: SimulationReport, publisher: Publisher, say: Callable[[str], None]) -> None:
-        self._report, self._publisher, self._say = report, publisher, say
-        self._next_s = time.monotonic() + _PROGRESS_S
-
-    def tick(self) -> None:
-        """Say something where it is time."""
-        if time.monotonic() < self._next_s:
-            return
-        self._next_s = time.monotonic() + _PROGRESS_S
-        self.take_stock()
-        r = self._report
-        self._say(f"simulate: {r.published} of {r.readings} readings sent, {r.confirmed} confirmed")
-
-    def take_stock(self) -> None:
-        """Copy the publisher's figures into the report."""
-        for name, value in self._publisher.counts().as_dict().items():
-            setattr(self._report, name, value)
-
-
-def _finish(
-    report: SimulationReport, options: SimulateOptions, say: Callable[[str], None]
-) -> SimulationReport:
-    if options.report is not None:
-        options.report.write_text(json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8")
-    if not options.files_only:
-        say(
-            f"simulate: {report.published} readings sent in {report.seconds:.1f} s, {report.acknowledged} "
-            f"acknowledged, {report.confirmed} confirmed, {report.unconfirmed} not confirmed"
-        )
-    return report
-
-
-def _demand_success(report: SimulationReport, options: SimulateOptions) -> None:
-    """Raise SimulationError for a run that reached nobody, if it waited to know."""
-    if not options.drain_timeout_s:
-        return
-    # Where the broker is there, the meters say at least that they are online.
-    if not report.acknowledged and (report.published or not report.messages):
-        msg = f"no broker took anything at {Address.parse(options.mqtt_url).host}; is it there?"
-        raise SimulationError(msg)
-    if options.replay and report.published and not report.confirmed:
-        msg = "nothing was confirmed: does ingest run, and are these meters in its registry?"
-        raise SimulationError(msg)
-
-
 @contextmanager
 def _interruptible() -> Iterator[_Interrupt]:
     """Let SIGTERM and SIGINT end the run instead of the process."""
@@ -257,7 +171,3 @@ def _wall_clock() -> Callable[[], int]:
 def _whole_second(end: datetime | None, now_us: int) -> int:
     moment_us = now_us if end is None else round(end.timestamp() * 1e6)
     return moment_us - moment_us % 1_000_000
-
-
-def _iso(moment_us: int) -> str:
-    return to_datetime(moment_us).isoformat()

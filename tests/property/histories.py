@@ -178,6 +178,9 @@ def eventful_batch(moods: int) -> ReadingBatch:
     history += [standing | {"flow": flow} for flow in (17, 8, 20, 17, 20, 8, 17)] + [usual | {"flow": 8}]
     paid = standing | {"flow": NAN, "has": "volume"}
     history += [paid | {"balance": left} for left in (300, 250, 240, NAN, 230, 230, 100, 300, 200, 100)]
+    # Gas is measured between the balances.
+    history += [paid | {"balance": 80}, usual | {"has": "both", "rise": 4, "balance": NAN}]
+    history += [standing | {"balance": 80}] * 9
     barred = standing | {"flow": 0, "valve": VALVES.index("closed"), "balance": 0}
     for has in ("volume", "std"):
         history += [standing | {"valve": VALVES.index("open"), "balance": 300}]

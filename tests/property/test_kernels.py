@@ -152,7 +152,7 @@ def _is_sample(case, r):
     return not np.isnan(case.value[r]) and not earlier
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(cases())
 def test_the_kernels_say_what_the_rules_say(case):
     found = five_checks(case.row, case.time_us, case.value, case.limits, METERS)
@@ -161,7 +161,7 @@ def test_the_kernels_say_what_the_rules_say(case):
         assert found[at].tolist() == wanted[at].tolist(), check
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(cases(), st.data())
 def test_cutting_a_history_anywhere_gives_the_same_flags(case, data):
     cut = [sorted(data.draw(st.lists(st.integers(0, 25), max_size=3))) for _ in range(METERS)]

@@ -39,7 +39,7 @@ def test_no_message_stops_ingest_or_harms_its_neighbours() -> None:
 
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
     for cases, seed_ in _pieces():
-        rules = settings(max_examples=cases, deadline=None, database=None, suppress_health_check=checks)
+        rules = settings(max_examples=cases, suppress_health_check=checks)
         rules(seed(seed_)(given(batches)(one)))()
     print(f"\nseed {_SEED}: {dict(counts)}")
     assert counts["cases"] >= _CASES

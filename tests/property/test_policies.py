@@ -74,7 +74,7 @@ def found(batch: ReadingBatch, policies: Policies) -> Any:
     return evaluate_history(batch, MeterTable.build(METERS, policies=policies)).episodes
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(histories(), repeated_defaults())
 def test_a_policy_equal_to_the_default_changes_nothing(batch, text):
     read = read_policies(text)

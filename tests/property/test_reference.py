@@ -159,7 +159,7 @@ def _under_range(minutes: list[float], flow: list[float]) -> list[int]:
     return out
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(HISTORIES)
 def test_spikes_rates_jumps_and_under_range_are_those_of_a_loop(histories):
     for columns, flags in _evaluate(histories):
@@ -170,7 +170,7 @@ def test_spikes_rates_jumps_and_under_range_are_those_of_a_loop(histories):
         assert flags["flow_under_range"] == _under_range(minutes, flow)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(HISTORIES)
 def test_stuck_flow_without_its_guards_is_the_kernels_flat_line(histories):
     without_register = [[(after_min, flow, NAN) for after_min, flow, _ in h] for h in histories]

@@ -114,7 +114,7 @@ def spoken(evaluations: list[SlowEvaluation]) -> list[tuple]:
 cases = st.tuples(st.integers(35, 80), st.integers(0, 2**32 - 1), st.sampled_from(ZONES))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 # A leak, a good day, and the leak again, whose days without rest reach back over the first.
 @example(case=(58, 1721432, ZONES[0]), cuts=[28], tight=False)
 @given(case=cases, cuts=st.lists(st.integers(1, 79), min_size=1, max_size=2), tight=st.booleans())
@@ -143,7 +143,7 @@ def test_days_judged_in_pieces_are_judged_alike(case, cuts: list[int], *, tight:
     assert carried.tobytes() == whole.open.tobytes() or repr(carried.tolist()) == repr(whole.open.tolist())
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(case=cases, data=st.data())
 def test_readings_in_any_order_and_pieces_are_judged_alike(case, data) -> None:
     days, seed, zone = case

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics import pipeline
@@ -97,7 +97,7 @@ def _singles(batch: ReadingBatch) -> list[ReadingBatch]:
     return [batch.take(np.array([row])) for row in range(len(batch))]
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80)
 @given(st.lists(HISTORY, min_size=3, max_size=3), st.lists(st.floats(0, 1), max_size=6))
 def test_streaming_equals_one_pass(histories, cuts):
     batch = batch_of(histories)
@@ -105,7 +105,7 @@ def test_streaming_equals_one_pass(histories, cuts):
     assert streamed == whole
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20)
 @given(st.lists(HISTORY, min_size=3, max_size=3))
 def test_one_reading_at_a_time_equals_one_pass(histories):
     batch = batch_of(histories)

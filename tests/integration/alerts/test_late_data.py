@@ -140,7 +140,6 @@ def _register_two(story):
 
 @settings(
     max_examples=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(history=HISTORY, lateness=st.lists(LATENESS, min_size=1, max_size=40), batches=BATCHES)

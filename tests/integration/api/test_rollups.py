@@ -11,6 +11,7 @@ from alerts.rollups.upkeep import Upkeep
 from alerts.rollups.work import leave_rollup_work
 from fleet.readings import ReadingBatch
 from fleet.times import to_us
+from storage.policies import append_policy
 from storage.readings import write_readings
 
 
@@ -116,6 +117,17 @@ def test_pages_of_any_size_tell_the_same(client, rolled, granularity):
 def test_a_meter_with_only_its_standard_register_has_volumes_of_that(client, rolled):
     rolled(TIMES[:3], volume_m3=[0, 0, 0], std_volume_m3=[500, 501, 503])
     assert [(item["standard"], item["volume"]) for item in _get(client)] == [(True, 3), (True, None)]
+
+
+def test_the_companys_limits_tell_a_roll_over_from_a_fall(client, city, rolled):
+    city.meter("M1", register_digits=4)
+    rolled(["2026-11-19T22:50", "2026-11-19T23:05"], volume_m3=[9990, 900])
+    assert _get(client)[0]["volume"] == -9090
+    with city.database.transaction() as transaction:
+        append_policy(
+            transaction, "north", "[company.north]\nimplausible_ratio = 30\n", "test", city.now, city.now
+        )
+    assert _get(client)[0]["volume"] == 910
 
 
 def test_what_was_never_heard_has_no_rows(client):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import given, seed, settings
 
 from fleet.meters import Meter
 from ingest.delivery import Delivery
@@ -36,9 +36,7 @@ def test_any_batch_is_stored_acknowledged_and_accounted_for(
         _check_accounts(database, service)
         _check_neighbours(database, sent)
 
-    rules = settings(
-        max_examples=250, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
-    )
+    rules = settings(max_examples=250)
     rules(seed(1)(given(batches)(one)))()
 
 
