@@ -109,6 +109,10 @@ class Policy:
     overdraft: float = 0.0
     #: A snapshot up to this share of Qmax is a zero that creeps, and no flow behind a closed valve.
     creep_share_of_qmax: float = 0.0005
+    #: What Qmax delivers in this time may still pass a valve that closes.
+    last_gas_s: float = 30.0
+    #: Gas that passed a closed valve, or without a balance, is over once nothing moved for so long.
+    barred_rest_s: int = 86400
     #: A prepaid balance that does not change for so long (some are settled once a day) while the
     #: register moves by so many steps, and by so much at least, is frozen.
     balance_frozen_for_s: int = 2 * 86400

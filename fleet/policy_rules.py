@@ -57,6 +57,8 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
             "rate_over_at_least_s",
             "stuck_after_intervals",
             "stuck_agreement",
+            "last_gas_s",
+            "barred_rest_s",
             "battery_overdue_fail_days",
             "low_balance",
         ),
