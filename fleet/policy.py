@@ -124,6 +124,8 @@ class Policy:
     #: Days in a row without rest, with a small constant flow, that make a leak suspected, and FAIL; 3 to 14.
     leak_days: float = 3.0
     leak_fail_days: float = 7.0
+    #: A smaller flow is never FAIL, for a few pilot flames may burn it, m³/h.
+    leak_fail_m3h: float = 0.3
     #: A flow below this share of Qmax, or below Qmin, is small.
     leak_share_of_qmax: float = 0.02
     #: On at least this share of its days before a meter must have rested for the check to decide.

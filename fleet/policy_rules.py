@@ -58,6 +58,7 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
             "stuck_after_intervals",
             "stuck_agreement",
             "last_gas_s",
+            "leak_fail_m3h",
             "barred_rest_s",
             "battery_overdue_fail_days",
             "low_balance",
