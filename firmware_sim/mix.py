@@ -117,7 +117,7 @@ _PILOTS, _RENEWED = 0.15, 0.1
 #: Well above the Qmin of a diaphragm meter, and well below what counts as a small flow.
 _PILOT_QMAX = 0.012
 #: So many feed one that is lit within the history: what begins looks like a leak.
-_LIT, _LIT_QMAX = 0.2, (0.005, 0.012)
+_LIT, _LIT_QMAX = 0.2, (0.008, 0.012)
 _CLOCK_S = (-40, 40)
 #: A school in holidays, a heating boiler in summer.
 _SEASONAL = ("school", "boiler")
