@@ -98,7 +98,7 @@ def _row(seq: int, reading: dict, time_us: int, register: float) -> dict:
 def _batch(history: list[dict]) -> ReadingBatch:
     """Make a sorted history; each meter's register moves on its own and rolls over at 10,000."""
     time_us = dict.fromkeys((3, 7), START_US)
-    register = {3: 9950.5, 7: 0.0}
+    register = {3: 9995.5, 7: 0.0}
     rows = []
     for seq, reading in enumerate(history):
         key = reading["meter_key"]
