@@ -116,6 +116,14 @@ class Segments:
         out[self.starts] = values[self.starts] - carried[self.meters]
         return out
 
+    def late(self, time_us: Array, carried_us: Array, limit_us: Array) -> Positions:
+        """Find the samples that come longer than their meter's limit, shape (m,), after the one before."""
+        if self.n == 0:
+            return self.starts
+        elapsed_us = self.rises(time_us, carried_us)
+        at = np.flatnonzero(elapsed_us > limit_us.min())
+        return at[elapsed_us[at] > limit_us[self.meter_of(at)]]
+
     def following(self, values: Array, fill: Any) -> Array:
         """Look one ahead within each segment; the last takes `fill`."""
         out = np.empty_like(values)
@@ -233,6 +241,12 @@ class Tailed:
         out = flag.copy()
         out[spoken_of] = Flag.UNKNOWN
         return out
+
+
+def spread_ranges(begins: Positions, counts: Positions) -> Positions:
+    """Give all positions of stretches that begin somewhere and have so many, one after the other."""
+    shift = begins - (np.cumsum(counts) - counts)
+    return np.repeat(shift, counts) + np.arange(counts.sum())
 
 
 def lowest_so_far(values: NDArray[np.float64], starts: Mask) -> NDArray[np.float64]:

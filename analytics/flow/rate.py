@@ -29,10 +29,11 @@ def check_rate(block: Block) -> Verdict:
     elapsed_us = np.maximum(snapshots.elapsed_us, least_us)
     limit = block.limit(lambda p: p.rate_qmax_per_s) * qmax
     fail = block.limit(lambda p: p.rate_fail_qmax_per_s) * qmax
-    found = rate_of_change(snapshots.rise, elapsed_us, seg.borders, limit[seg.meters], fail[seg.meters])
+    size = np.abs(snapshots.rise)
+    found = rate_of_change(size, elapsed_us, seg.borders, limit[seg.meters], fail[seg.meters])
     flag = found.dense(len(seg))
     value = np.full(len(seg), np.nan)
-    value[found.at] = np.abs(snapshots.rise[found.at]) * US_PER_S / elapsed_us[found.at]
+    value[found.at] = size[found.at] * US_PER_S / elapsed_us[found.at]
     verdict = Verdict(flags={_CODE: samples.flags(flag)})
     entries = samples.decisions(flag, value)
     applies = ~np.isnan(qmax)

@@ -7,6 +7,7 @@ import numpy as np
 from analytics.block import Block, Check, Flags, Floats, Verdict, tracked
 from analytics.flow.snapshots import FIELDS, Snapshots
 from analytics.kernels import graded
+from analytics.kernels.borders import Found
 from analytics.segments import Mask, Segments, Tailed
 from analytics.tracking import Decisions, Tracker
 from fleet.flags import Flag
@@ -53,21 +54,20 @@ def _judge(
     seg: Segments, value: Floats, carried: Floats, limit: Floats, fail: Floats
 ) -> tuple[Flags, Mask, Floats]:
     """Give each snapshot's flag, whether it had, or has, to wait for the next, and its distance."""
-    mean = seg.borders.neighbour_means(value)
-    several = seg.counts > 1
-    firsts = seg.starts[several]
-    mean[firsts] = (carried[seg.meters[several]] + value[firsts + 1]) / 2
-    found = graded.spike(value, mean, seg.borders, limit[seg.meters], fail[seg.meters])
-    at, said = found.at, found.flag
-    up, down = value[at] - seg.previous_of(value, at, carried), value[at] - seg.next_of(value, at, np.nan)
+    rise = seg.rises(value, carried)
+    least, most = limit[seg.meters], fail[seg.meters]
+    at = graded.outstanding(rise, seg.borders, least, most)
+    this, before, after = value[at], seg.previous_of(value, at, carried), seg.next_of(value, at, np.nan)
+    said = graded.spike(at, this, before, after, seg.borders, least, most).flag
+    up, down = this - before, this - after
     half = limit[seg.meter_of(at)] / 2
     # Whatever comes next, one near its predecessor is no spike.
     near = np.abs(up) <= half
     beside = ~np.isnan(up) & ~np.isnan(half) & ((np.abs(down) <= half) | (up * down < 0))
     said = np.where(near | beside, np.uint8(Flag.GOOD), said)
     waited, off = np.zeros(len(value), dtype=np.bool_), np.full(len(value), np.nan)
-    flag = found._replace(flag=said).dense(len(value))
-    off[at] = np.abs(value[at] - mean[at])
+    flag = Found(at, said).dense(len(value))
+    off[at] = np.abs(this - (before + after) / 2)
     tails = seg.starts[np.abs(value[seg.starts] - carried[seg.meters]) > limit[seg.meters] / 2]
     waited[tails] = True
     return flag, waited, off

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.kernels.borders import Array, Borders, Floats, Found, Limit, Positions
-from analytics.kernels.flat import Runs, Times, flat_line, near_before
-from analytics.kernels.graded import gross_range, rate_of_change, spike, time_gap
+from analytics.kernels.flat import Runs, Times, flat_flags, near_before
+from analytics.kernels.graded import gross_range, outstanding, rate_of_change, spike, time_gap
 from analytics.kernels.samples import History, Samples
 from fleet.flags import Flag
 from fleet.readings import ABSENT
@@ -93,72 +93,64 @@ class Block:
         `last_us`, shape (k,), is each meter's last reading before the block, `history` its samples.
         """
         out.fill(Flag.GOOD)
-        elapsed_us = self._elapsed_us(last_us)
-        gap = time_gap(elapsed_us, self.borders, self.limits.gap_us, self.limits.fail_gap_us)
+        borders, limits = self.borders, self.limits
+        elapsed_us = borders.elapsed_us(self.time_us)
+        elapsed_us[borders.starts] = self.time_us[borders.starts] - last_us
+        gap = time_gap(elapsed_us, borders, limits.gap_us, limits.fail_gap_us)
         out[GAP][gap.at] = gap.flag
-        limits = self.limits
-        wide = gross_range(
-            self.value, self.borders, limits.low, limits.high, limits.fail_low, limits.fail_high
-        )
+        out[GAP][borders.starts[last_us == ABSENT]] = Flag.UNKNOWN
+        wide = gross_range(self.value, borders, limits.low, limits.high, limits.fail_low, limits.fail_high)
         out[RANGE][wide.at] = wide.flag
-        samples = self._samples(history, out)
-        return self._judge_samples(samples, out)
-
-    def _elapsed_us(self, last_us: Times) -> Floats:
-        elapsed_us = self.borders.elapsed_us(self.time_us)
-        first = self.borders.starts
-        elapsed_us[first] = np.where(last_us == ABSENT, np.nan, self.time_us[first] - last_us)
-        return elapsed_us
-
-    def _samples(self, history: History, out: Flags) -> Samples:
-        """Select the samples, after their history; all other readings are MISSING or UNKNOWN."""
-        # Not NaN, in one pass.
-        present = self.value == self.value
-        time_us, value, begin = self.time_us, self.value, self.borders.starts
-        if present.all():
-            at = np.arange(self.start, self.start + self.borders.n)
-        else:
-            at = np.flatnonzero(present)
-            begin = at.searchsorted(begin)
-            at += self.start
-            time_us, value = time_us[present], value[present]
-            missing = np.flatnonzero(np.logical_not(present, out=present))
-            for check in _OF_NEIGHBOURS:
-                out[check][missing] = Flag.MISSING
-        samples = Samples.after(history, time_us, value, at, begin, self.meter)
-        if len(samples.at) < len(at) + len(history):
-            again = np.setdiff1d(at, samples.at, assume_unique=True)
-            for check in _OF_NEIGHBOURS:
-                out[check][again - self.start] = Flag.UNKNOWN
-        return samples
+        missing = wide.at[wide.flag == Flag.MISSING]
+        samples = Samples.after(
+            history, self.time_us, self.value, missing, borders, elapsed_us, self.meter, self.start
+        )
+        judged, left = self._judge_samples(samples, out)
+        again = samples.reading_of(samples.out.at) - self.start
+        for check in _OF_NEIGHBOURS:
+            out[check][again] = Flag.UNKNOWN
+            out[check][missing] = Flag.MISSING
+        return judged, left
 
     def _judge_samples(self, samples: Samples, out: Flags) -> tuple[Judged, History]:
         borders, limits = samples.borders, self.limits
-        if len(samples.meter) < len(self.meter):
-            limits = limits.take(np.searchsorted(self.meter, samples.meter))
         rise = borders.rises(samples.value)
-        np.abs(rise, out=rise)
-        rate = rate_of_change(rise, samples.elapsed_us, borders, limits.rate_per_s, limits.fail_rate_per_s)
-        mean = borders.neighbour_means(samples.value)
-        spikes = spike(samples.value, mean, borders, limits.spike, limits.fail_spike)
+        spikes = self._spikes(samples, rise)
+        size = np.abs(rise, out=rise)
+        rate = rate_of_change(size, samples.elapsed_us, borders, limits.rate_per_s, limits.fail_rate_per_s)
+        for check, found in ((RATE, rate), (SPIKE, spikes)):
+            self._put(out[check], samples, found)
         tolerance = limits.flat_tolerance
-        runs = Runs.of(near_before(rise, tolerance))
-        flat = flat_line(
+        runs = Runs.of(near_before(size, tolerance))
+        flat = flat_flags(
             samples.time_us, samples.value, runs, borders, limits.flat_us, limits.fail_flat_us, tolerance
         )
-        for check, found in ((RATE, rate), (SPIKE, spikes), (FLAT, flat)):
-            self._put(out[check], samples, found)
+        out[FLAT] = flat if isinstance(samples.at, int) else flat[samples.at >= self.start]
         left = samples.left(runs, limits.longest_flat_us, ends_suffice=tolerance == 0)
         return self._judged(samples, spikes, out), left
 
+    def _spikes(self, samples: Samples, rise: Floats) -> Found:
+        """Judge spikes by the rises, into which what is left out has not put false rises of 0."""
+        limits, out = self.limits, samples.out
+        rise_of_filled = rise[out.at]
+        rise[out.at] = np.nan
+        at = outstanding(rise, samples.borders, limits.spike, limits.fail_spike)
+        rise[out.at] = rise_of_filled
+        before, after = samples.neighbours(at)
+        value = samples.value[at]
+        return spike(at, value, before, after, samples.borders, limits.spike, limits.fail_spike)
+
     def _put(self, out: Flags, samples: Samples, found: Found) -> None:
-        place = samples.at[found.at] - self.start
-        new = place >= 0
-        out[place[new]] = found.flag[new]
+        place, flag = found
+        if not isinstance(samples.at, int):
+            place = samples.at[place] - self.start
+            place, flag = place[place >= 0], flag[place >= 0]
+        out[place] = flag
 
     def _judged(self, samples: Samples, spikes: Found, out: Flags) -> Judged:
         """Say what became of the last samples before the block."""
         late = samples.waiting(self.start)
         flag = spikes.dense(samples.borders.n)[late] if len(late) else np.empty(0, np.uint8)
         meter = samples.meter[samples.borders.segment(late)]
-        return Judged(self.start, self.start + self.borders.n, out, meter, samples.at[late], flag)
+        at = samples.reading_of(late)
+        return Judged(self.start, self.start + self.borders.n, out, meter, at, flag)

@@ -33,6 +33,11 @@ class Found(NamedTuple):
         order = np.argsort(at, kind="stable")
         return Found(at[order], np.concatenate([self.flag, other.flag])[order])
 
+    def bad(self) -> Found:
+        """Leave out what was looked at and is GOOD."""
+        bad = self.flag != Flag.GOOD
+        return Found(self.at[bad], self.flag[bad])
+
     def dense(self, n: int) -> NDArray[np.uint8]:
         """Write the flags of all n samples."""
         flags = np.full(n, Flag.GOOD, dtype=np.uint8)
@@ -91,11 +96,11 @@ class Borders:
         """Find the segment of some samples."""
         return self.starts.searchsorted(positions, side="right") - 1
 
-    def elapsed_us(self, time_us: NDArray[np.int64]) -> Floats:
-        """Measure the time since the sample before; NaN at each segment's first. Exact below 285 years."""
-        out = np.empty(self.n)
-        out[1:] = time_us[1:] - time_us[:-1]
-        out[self.starts] = np.nan
+    def elapsed_us(self, time_us: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Measure the time since the sample before; without meaning at each segment's first."""
+        out = np.empty(self.n, dtype=np.int64)
+        np.subtract(time_us[1:], time_us[:-1], out=out[1:])
+        out[self.starts] = 0
         return out
 
     def rises(self, value: Floats) -> Floats:
@@ -103,13 +108,4 @@ class Borders:
         out = np.empty(self.n)
         np.subtract(value[1:], value[:-1], out=out[1:])
         out[self.starts] = np.nan
-        return out
-
-    def neighbour_means(self, value: Floats) -> Floats:
-        """Average the samples before and after; NaN at each segment's first and last."""
-        out = np.empty(self.n)
-        np.add(value[:-2], value[2:], out=out[1:-1])
-        out *= 0.5
-        out[self.starts] = np.nan
-        out[self.stops - 1] = np.nan
         return out

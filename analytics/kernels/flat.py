@@ -21,6 +21,8 @@ class Runs:
     begin: Positions
     #: After the last sample.
     stop: Positions
+    #: Shape (n,): whether a sample is near the one before; of all runs, also of those not taken.
+    near: Mask
 
     @classmethod
     def of(cls, near: Mask) -> Self:
@@ -29,16 +31,16 @@ class Runs:
         It has to be False at each segment's first sample.
         """
         if not len(near):
-            return cls(np.empty(0, np.intp), np.empty(0, np.intp))
+            return cls(np.empty(0, np.intp), np.empty(0, np.intp), near)
         edge = np.empty(len(near) + 1, dtype=np.bool_)
         edge[0], edge[-1] = near[0], near[-1]
         np.not_equal(near[1:], near[:-1], out=edge[1:-1])
         edges = np.flatnonzero(edge)
-        return cls(edges[::2] - 1, edges[1::2])
+        return cls(edges[::2] - 1, edges[1::2], near)
 
     def take(self, which: Mask) -> Self:
         """Select runs."""
-        return type(self)(self.begin[which], self.stop[which])
+        return type(self)(self.begin[which], self.stop[which], self.near)
 
     @property
     def members(self) -> Positions:
@@ -100,27 +102,68 @@ def flat_line(
         In the unit of the values.
 
     """
-    least_us = np.minimum(window_us, fail_us)
-    length_us = time_us[runs.stop - 1] - time_us[runs.begin]
-    long = runs.take(length_us >= borders.pick(runs.begin, least_us)[0])
-    at = long.members
-    length = long.stop - long.begin
-    flag = np.full(len(at), Flag.GOOD, dtype=np.uint8)
-    time_us, value = time_us[at], value[at]
-    for limit, grade in zip(borders.pick(at, window_us, fail_us), (Flag.SUSPECT, Flag.FAIL), strict=True):
+    flag = flat_flags(time_us, value, runs, borders, window_us, fail_us, tolerance)
+    at = np.flatnonzero(flag != Flag.GOOD)
+    return Found(at, flag[at])
+
+
+def flat_flags(
+    time_us: Times, value: Floats, runs: Runs, borders: Borders, window_us: Limit, fail_us: Limit,
+    tolerance: float,
+) -> NDArray[np.uint8]:  # fmt: skip
+    """Give the flags of `flat_line` for all n samples."""
+    flag = np.full(borders.n, Flag.GOOD, dtype=np.uint8)
+    for limit, grade in ((window_us, Flag.SUSPECT), (fail_us, Flag.FAIL)):
         if not np.isposinf(limit).all():
-            flag[_held(time_us, value, length, limit, tolerance)] = grade
-    flagged = flag != Flag.GOOD
-    found = Found(at[flagged], flag[flagged])
-    unknown = np.isnan(least_us)
-    return found.joined(_all_of(borders, unknown)) if unknown.any() else found
+            held = _held_everywhere(time_us, value, runs, borders, limit, tolerance)
+            if held is not None:
+                # GOOD and one of both others: max() of the numbers, in passes over bytes.
+                np.maximum(flag, held.view(np.uint8) * np.uint8(grade), out=flag)
+    unknown = np.isnan(np.minimum(window_us, fail_us))
+    if unknown.any():
+        flag[_all_of(borders, unknown)] = Flag.UNKNOWN
+    return flag
 
 
-def _all_of(borders: Borders, which: Mask | np.bool_) -> Found:
-    """Call every sample of some segments UNKNOWN."""
-    chosen = np.broadcast_to(which, len(borders))
-    at = Runs(borders.starts[chosen], borders.stops[chosen]).members
-    return Found(at, np.full(len(at), Flag.UNKNOWN, dtype=np.uint8))
+def _held_everywhere(
+    time_us: Times, value: Floats, runs: Runs, borders: Borders, limit_us: Limit, tolerance: float
+) -> Mask | None:
+    """Say of each sample whether its window is flat; None: no sample's is."""
+    window_us = np.broadcast_to(borders.pick(runs.begin, limit_us)[0], len(runs.begin))
+    long = time_us[runs.stop - 1] - time_us[runs.begin] >= window_us
+    if not long.any():
+        return None
+    runs, window_us = runs.take(long), window_us[long]
+    # From when on each run's samples have a whole window behind them; never outside of runs.
+    due_us = np.full(2 * len(runs.begin) + 1, np.iinfo(np.int64).max)
+    due_us[1::2] = time_us[runs.begin] + np.ceil(window_us).astype(np.int64)
+    edges = np.empty(len(due_us) + 1, dtype=np.intp)
+    edges[0], edges[1:-1:2], edges[2:-1:2], edges[-1] = 0, runs.begin, runs.stop, borders.n
+    held: Mask = time_us >= due_us.repeat(edges[1:] - edges[:-1])
+    if tolerance > 0:
+        _hold_within(held, time_us, value, runs, window_us, tolerance)
+    return held
+
+
+def _hold_within(
+    held: Mask, time_us: Times, value: Floats, runs: Runs, window_us: Floats, tolerance: float
+) -> None:
+    """Look closely at runs that are not the same value from end to end, in place."""
+    moved = np.flatnonzero(runs.near[1:] & (value[1:] != value[:-1])) + 1
+    number = runs.begin.searchsorted(moved, side="right") - 1
+    inside = (number >= 0) & (moved < runs.stop[number])
+    moving = np.zeros(len(runs.begin), dtype=np.bool_)
+    moving[number[inside]] = True
+    if not moving.any():
+        return
+    some = runs.take(moving)
+    at, length = some.members, some.stop - some.begin
+    held[at] = _held(time_us[at], value[at], length, window_us[moving].repeat(length), tolerance)
+
+
+def _all_of(borders: Borders, which: Mask | np.bool_) -> Mask:
+    """Tell which samples are those of some segments."""
+    return np.broadcast_to(which, len(borders)).repeat(borders.counts)
 
 
 def _held(time_us: Times, value: Floats, length: Positions, window_us: Limit, tolerance: float) -> Mask:
@@ -128,8 +171,6 @@ def _held(time_us: Times, value: Floats, length: Positions, window_us: Limit, to
     first = np.cumsum(length) - length
     since_us = time_us - np.repeat(time_us[first], length)
     held: Mask = since_us >= window_us
-    if tolerance == 0 or not held.any():
-        return held
     # Most runs are flat from end to end: then so is each of their windows.
     extent = np.maximum.reduceat(value, first) - np.minimum.reduceat(value, first)
     at = np.flatnonzero(held & np.repeat(extent > tolerance, length))

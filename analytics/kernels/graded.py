@@ -7,6 +7,8 @@ FAIL (IOOS, "Manual for Real-Time Quality Control", tests 2 to 7); each test has
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +17,9 @@ from fleet.flags import Flag
 
 _US_PER_S = 1e6
 #: The cheap look may be wrong by rounding, and only towards looking twice.
-_NEARLY = 1 - 1e-9
+_NEARLY = 1 - 1e-6
+#: Longer than any time, and a float's and an integer's number alike.
+_NEVER_US = 2.0**62
 
 
 def gross_range(
@@ -58,8 +62,8 @@ def gross_range(
 
 
 def rate_of_change(
-    rise: Floats,
-    elapsed_us: Floats,
+    size: Floats,
+    elapsed_us: NDArray[Any],
     borders: Borders,
     limit_per_s: Limit,
     fail_per_s: Limit = np.inf,
@@ -73,15 +77,16 @@ def rate_of_change(
 
     Parameters
     ----------
-    rise, elapsed_us
-        Shape (n,): since the sample before, NaN where there is none; see `Borders`.
+    size
+        Shape (n,): amount of the change since the sample before, NaN where there is none.
+    elapsed_us
+        Shape (n,): the time since then.
     borders
         Of k meters.
     limit_per_s, fail_per_s
         Shape (k,) or a number, in the unit of the values per second.
 
     """
-    size = np.abs(rise)
     bound = elapsed_us * borders.spread(np.minimum(limit_per_s, fail_per_s) * (_NEARLY / _US_PER_S))
     at = _others(size < bound)
     elapsed_s = elapsed_us[at] / _US_PER_S
@@ -91,9 +96,25 @@ def rate_of_change(
     return Found(at, _grade(rate, borders, at, limit_per_s, fail_per_s))
 
 
+def outstanding(rise: Floats, borders: Borders, limit: Limit, fail: Limit = np.inf) -> Positions:
+    """Find the samples that may be spikes: all but those that are surely near their neighbours' average.
+
+    A sample's distance from that average is half of the difference between its own rise and the
+    next one's. `rise`, shape (n,), is that since the sample before, NaN where there is none: such a sample is
+    found too, and so is each segment's last; limits as in `spike`.
+    """
+    off = np.empty(len(rise))
+    np.subtract(rise[1:], rise[:-1], out=off[:-1])
+    np.abs(off, out=off)
+    off[borders.stops - 1] = np.nan
+    return _others(off < borders.spread(np.minimum(limit, fail) * (2 * _NEARLY)))
+
+
 def spike(
+    at: Positions,
     value: Floats,
-    neighbour_mean: Floats,
+    before: Floats,
+    after: Floats,
     borders: Borders,
     limit: Limit,
     fail: Limit = np.inf,
@@ -107,39 +128,43 @@ def spike(
 
     Parameters
     ----------
-    value, neighbour_mean
-        Shape (n,); see `Borders.neighbour_means`.
+    at
+        Shape (c,): those to look at, see `outstanding`; every other sample is GOOD.
+    value, before, after
+        Shape (c,): they and their neighbours, NaN where there is none.
     borders
         Of k meters.
     limit, fail
         Shape (k,) or a number, in the unit of the values.
 
     """
-    off = value - neighbour_mean
-    np.abs(off, out=off)
-    at = _others(off <= borders.spread(np.minimum(limit, fail)))
-    return Found(at, _grade(off[at], borders, at, limit, fail))
+    off = np.abs(value - (before + after) * 0.5)
+    return Found(at, _grade(off, borders, at, limit, fail))
 
 
-def time_gap(elapsed_us: Floats, borders: Borders, limit_us: Limit, fail_us: Limit = np.inf) -> Found:
+def time_gap(
+    elapsed_us: NDArray[np.int64], borders: Borders, limit_us: Limit, fail_us: Limit = np.inf
+) -> Found:
     """Flag readings that come longer than a limit after the reading before, whatever either carries.
 
-    UNKNOWN where there is none before. A second reading of the same time is GOOD. As
+    A second reading of the same time is GOOD; who has none before has to be called UNKNOWN by the caller. As
     `ioos_qc.qartod.time_gap_test` (since 3.0), but that one knows FAIL alone, cuts its limit to whole
     seconds and gives the first reading the flag of the second.
 
     Parameters
     ----------
     elapsed_us
-        Shape (n,), since the reading before, NaN where there is none.
+        Shape (n,), since the reading before.
     borders
         Of k meters.
     limit_us, fail_us
         Shape (k,) or a number.
 
     """
-    at = _others(elapsed_us <= borders.spread(np.minimum(limit_us, fail_us)))
-    return Found(at, _grade(elapsed_us[at], borders, at, limit_us, fail_us))
+    # One whole number for all meters, for most readings are within it; an unknown limit is below all.
+    least_us = np.min(np.nan_to_num(np.minimum(limit_us, fail_us), nan=-np.inf), initial=_NEVER_US)
+    at = _others(elapsed_us <= np.int64(max(least_us, -_NEVER_US)))
+    return Found(at, _grade(elapsed_us[at], borders, at, limit_us, fail_us)).bad()
 
 
 def _others(good: Mask) -> Positions:
@@ -147,7 +172,9 @@ def _others(good: Mask) -> Positions:
     return np.flatnonzero(np.logical_not(good, out=good))
 
 
-def _grade(size: Floats, borders: Borders, at: Positions, limit: Limit, fail: Limit) -> NDArray[np.uint8]:
+def _grade(
+    size: NDArray[Any], borders: Borders, at: Positions, limit: Limit, fail: Limit
+) -> NDArray[np.uint8]:
     """Compare candidates with both limits; a NaN among the three is UNKNOWN."""
     limit, fail = borders.pick(at, limit, fail)
     flag = np.full(len(at), Flag.GOOD, dtype=np.uint8)

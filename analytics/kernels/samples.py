@@ -12,7 +12,6 @@ from analytics.kernels.borders import Array, Borders, Floats, Limit, Mask, Posit
 from analytics.kernels.flat import Runs, Times
 
 _NONE = np.empty(0, np.intp)
-_LAST_TWO = np.array([-2, -1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,55 +55,75 @@ class History:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """Samples with a value, times rising within each of k meters, after their history; shape (n,)."""
+    """A block's readings of k meters after what these have of earlier ones; shape (n,).
+
+    Those that are no sample stay in their place, so that nothing has to move: each looks like the sample
+    before it, and so its successor sees that one.
+    """
 
     time_us: Times
+    #: NaN where the meter has no sample yet.
     value: Floats
-    #: Position among the readings of this run, -1 in those of an earlier one.
-    at: Positions
     borders: Borders
     #: Meter of each segment, shape (k,).
     meter: Array
-    #: Time since the sample before, NaN at a segment's first.
-    elapsed_us: Floats
-
-    @classmethod
-    def of(cls, time_us: Times, value: Floats, at: Positions, counts: Positions, meter: Array) -> Self:
-        """Take samples of k meters, `counts` of each, and leave out a second one of the same time."""
-        some = counts > 0
-        starts = (np.cumsum(counts) - counts)[some]
-        borders = Borders.at(len(value), starts)
-        elapsed_us = borders.elapsed_us(time_us)
-        repeated = elapsed_us <= 0
-        if repeated.any():
-            keep = np.flatnonzero(~repeated)
-            borders = Borders.at(len(keep), np.searchsorted(keep, starts))
-            time_us, value, at = time_us[keep], value[keep], at[keep]
-            elapsed_us = borders.elapsed_us(time_us)
-        return cls(time_us, value, at, borders, meter[some], elapsed_us)
+    #: Time since the sample before; without meaning at a segment's first.
+    elapsed_us: Times
+    #: What is no sample.
+    out: LeftOut
+    #: Position among the readings of this run, -1 in those of an earlier one; the first one's where
+    #: they follow each other.
+    at: Positions | int
 
     @classmethod
     def after(
-        cls, history: History, time_us: Times, value: Floats, at: Positions, begin: Positions, meter: Array
-    ) -> Self:
-        """Put the history of some of k meters in front of their samples, which begin at `begin`."""
-        counts = np.diff(begin, append=len(at))
+        cls, history: History, time_us: Times, value: Floats, missing: Positions, borders: Borders,
+        elapsed_us: Times, meter: Array, start: int,
+    ) -> Self:  # fmt: skip
+        """Take the readings from `start` on, `missing` those without a value, after their history."""
+        at: Positions | int = start
         if len(history):
-            segment = np.searchsorted(meter, history.meter)
-            place = begin[segment]
-            time_us = np.insert(time_us, place, history.time_us)
-            value = np.insert(value, place, history.value)
-            at = np.insert(at, place, history.at)
-            counts += np.bincount(segment, minlength=len(counts))
-        return cls.of(time_us, value, at, counts, meter)
+            place = borders.starts[np.searchsorted(meter, history.meter)]
+            time_us, value = (
+                np.insert(time_us, place, history.time_us),
+                np.insert(value, place, history.value),
+            )
+            at = np.insert(np.arange(start, start + borders.n), place, history.at)
+            missing = missing + np.searchsorted(place, missing, side="right")
+            starts = borders.starts + np.searchsorted(place, borders.starts)
+            borders = Borders.at(len(at), starts)
+            elapsed_us = borders.elapsed_us(time_us)
+        out = LeftOut.of(missing, borders)
+        repeated = _repeated(time_us, elapsed_us, out, borders)
+        if len(repeated):
+            out = LeftOut.of(_union(missing, repeated), borders)
+        if len(out.at):
+            value, elapsed_us = out.filled(value), out.bridged(elapsed_us, time_us)
+        return cls(time_us, value, borders, meter, elapsed_us, out, at)
+
+    def reading_of(self, entry: Positions) -> Positions:
+        """Give positions among the readings of this run."""
+        return self.at + entry if isinstance(self.at, int) else self.at[entry]
+
+    def neighbours(self, entry: Positions) -> tuple[Floats, Floats]:
+        """Give the samples before and after; NaN where a segment has none."""
+        segment = self.borders.segment(entry)
+        before = self.value[entry - 1]
+        before[entry == self.borders.starts[segment]] = np.nan
+        following = self.out.next_after(entry)
+        ends = following >= self.borders.stops[segment]
+        after = self.value[np.where(ends, 0, following)]
+        after[ends] = np.nan
+        return before, after
 
     def waiting(self, start: int) -> Positions:
         """Find samples from before the reading `start` that have a successor from it on."""
-        old = self.at < start
-        if not old[self.borders.starts].any():
+        if isinstance(self.at, int):
             return _NONE
+        old = self.at < start
         last = np.flatnonzero(old[:-1] & ~old[1:])
-        waited: Positions = last[self.borders.segment(last) == self.borders.segment(last + 1)]
+        segment = self.borders.segment(last)
+        waited: Positions = last[self.out.next_after(last) < self.borders.stops[segment]]
         return waited
 
     def left(self, runs: Runs, window_us: Limit, *, ends_suffice: bool) -> History:
@@ -113,28 +132,106 @@ class Samples:
         Of that, what lies in the last window, shape (k,) or one for all; or its first sample only, where
         all its values are equal (`ends_suffice`).
         """
-        stops = self.borders.stops
-        kept = stops[:, None] + _LAST_TWO
-        kept = kept[kept >= self.borders.starts[:, None]]
+        starts, stops = self.borders.starts, self.borders.stops
+        last = self.out.sample_at(stops - 1)
+        some = last >= starts
+        before = self.out.sample_at(np.maximum(last - 1, 0))
+        kept = np.concatenate([last[some], before[some & (last > starts) & (before >= starts)]])
         going_on = runs.take(stops[stops.searchsorted(runs.stop)] == runs.stop)
         if len(going_on.begin):
             more = going_on.begin if ends_suffice else self._in_window(going_on, window_us)
-            kept = _union(kept, more)
+            kept = np.concatenate([kept, more])
+        kept = np.unique(kept)
         meter = self.meter[self.borders.segment(kept)].astype(np.intp)
-        return History(meter, self.time_us[kept], self.value[kept], self.at[kept])
+        return History(meter, self.time_us[kept], self.value[kept], self.reading_of(kept))
 
     def _in_window(self, runs: Runs, window_us: Limit) -> Positions:
         """Give the members of some runs from the last one on that is a window older than the run's last."""
-        at = runs.members
-        last = np.repeat(runs.stop - 1, runs.stop - runs.begin)
+        last_of = self.out.sample_at(runs.stop - 1)
+        at, last = runs.members, np.repeat(last_of, runs.stop - runs.begin)
+        is_sample = self.out.sample_at(at) == at
+        at, last = at[is_sample], last[is_sample]
         since_us = self.time_us[last] - self.borders.pick(at, window_us)[0]
-        following = np.minimum(at + 1, last)
+        following = np.minimum(self.out.next_after(at), last)
         needed: Mask = (self.time_us[following] > since_us) | (at == last)
-        return at[needed]
+        members: Positions = at[needed]
+        return members
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LeftOut:
+    """Readings that are no sample: without a value, or a second one of one time; shape (c,)."""
+
+    #: Ascending.
+    at: Positions
+    #: The sample before, -1 where the segment has none; and what follows the last one of a row of them.
+    before: Positions
+    following: Positions
+    #: Those that follow a row of them in the same segment after a sample, and that sample.
+    next_at: Positions
+    next_before: Positions
+
+    @classmethod
+    def of(cls, at: Positions, borders: Borders) -> Self:
+        """Look at the neighbours of what is left out."""
+        if not len(at):
+            return cls(at, at, at, at, at)
+        segment = borders.segment(at)
+        heads = np.ones(len(at), dtype=np.bool_)
+        heads[1:] = (at[1:] != at[:-1] + 1) | (segment[1:] != segment[:-1])
+        first = np.flatnonzero(heads)
+        lasts = np.append(first[1:], len(at)) - 1
+        counts = lasts - first + 1
+        before = np.where(at[first] == borders.starts[segment[first]], -1, at[first] - 1)
+        following = at[lasts] + 1
+        inner = (before >= 0) & (following < borders.stops[segment[first]])
+        return cls(at, before.repeat(counts), following.repeat(counts), following[inner], before[inner])
+
+    def filled(self, value: Floats) -> Floats:
+        """Give each the value of the sample before it, NaN where there is none."""
+        value = value.copy()
+        value[self.at] = np.where(self.before < 0, np.nan, value[self.before])
+        return value
+
+    def bridged(self, elapsed_us: Times, time_us: Times) -> Times:
+        """Measure the time of those after a row from the sample before it."""
+        elapsed_us = elapsed_us.copy()
+        elapsed_us[self.next_at] = time_us[self.next_at] - time_us[self.next_before]
+        return elapsed_us
+
+    def sample_at(self, entry: Positions) -> Positions:
+        """Give the latest sample up to each entry; -1 where its segment has none."""
+        if not len(self.at):
+            return entry
+        place = np.minimum(self.at.searchsorted(entry), len(self.at) - 1)
+        return np.where(self.at[place] == entry, self.before[place], entry)
+
+    def next_after(self, entry: Positions) -> Positions:
+        """Give what is no longer left out after each entry, be it in another segment."""
+        ahead = entry + 1
+        while len(self.at):
+            place = np.minimum(self.at.searchsorted(ahead), len(self.at) - 1)
+            left_out = self.at[place] == ahead
+            if not left_out.any():
+                break
+            ahead = np.where(left_out, self.following[place], ahead)
+        return ahead
+
+
+def _repeated(time_us: Times, elapsed_us: Times, missing: LeftOut, borders: Borders) -> Positions:
+    """Find those that have a value and the time of the sample before."""
+    at = np.flatnonzero(elapsed_us <= 0)
+    at = at[borders.starts[borders.segment(at)] != at] if len(at) else at
+    if not len(at):
+        return at
+    before = missing.sample_at(at - 1)
+    again = (missing.sample_at(at) == at) & (before >= 0)
+    repeated: Positions = at[again & (time_us[before] == time_us[at])]
+    return repeated
 
 
 def _union(one: Positions, other: Positions) -> Positions:
-    """Put positions together, each once, in order."""
+    """Put positions together that have none in common, in order."""
     both = np.concatenate([one, other])
     both.sort()
-    return both[np.diff(both, prepend=-1) > 0]
+    return both

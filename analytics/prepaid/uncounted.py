@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.block import US_PER_S, Block, Check, Floats, Tracked, Verdict
-from analytics.prepaid.metered import first_of_run
-from analytics.register.reversal import Registers
-from analytics.segments import Mask, Segments
+from analytics.register.reversal import Registers, registered
+from analytics.samples import Samples
+from analytics.segments import Positions, Segments, spread_ranges
 from analytics.tracking import Decisions, Tracker
 from fleet.flags import Flag
 from fleet.meter_table import each
@@ -33,29 +33,23 @@ def check_uncounted(block: Block) -> Verdict:
     if not counted.any():
         return Verdict(flags={_CODE: block.nothing_reported()})
     balance, disturbed = block.readings.balance, block.once(Registers.of).disturbed
-    mine = counted[block.seg.row]
-    present = mine & ~np.isnan(balance) & ~(np.isnan(block.volume_m3) & np.isnan(block.std_volume_m3))
-    rows = np.flatnonzero((present & ~block.dropout) | (disturbed & mine))
-    run = _Run.of(block, rows, np.where(present[rows], balance[rows], np.nan), disturbed[rows])
-    price = block.meters.price_per_m3[run.seg.row]
-    paid_m3 = (run.spent_from - run.balance) / price
-    limit_m3 = block.limit(lambda p: p.stalled_steps) * block.meters.register_step_m3
-    for_us = each(block.limit(lambda p: p.stalled_for_s * US_PER_S), run.seg.row)
-    stalled = (paid_m3 >= limit_m3[run.seg.row]) & (run.time_us - run.spent_from_us >= for_us)
-    # Without a fall in the run there is nothing to tell; a register that moved is not stalled.
-    decided = present[rows] | disturbed[rows]
-    flag = np.where(decided, np.uint8(Flag.GOOD), np.uint8(Flag.UNKNOWN))
-    flag[stalled] = Flag.SUSPECT
+    present = ~np.isnan(balance) & block.once(registered)
+    looked = present | disturbed
+    if not counted.all():
+        mine = block.seg.spread(counted)
+        present &= mine
+        looked &= mine
+    samples = Samples.of(block, balance, looked)
+    spending = _Spending.of(block, samples)
+    stalled, paid_m3, since_us = _stalled(block, samples, spending)
     flags = block.flags(present)
-    flags[rows[stalled]] = Flag.SUSPECT
-    verdict = Verdict(flags={_CODE: flags}, state=run.state(block))
-    onset_us = np.where(stalled, run.spent_from_us, run.time_us).astype(np.int64)
-    entries = Decisions(seg=run.seg, time_us=run.time_us, flag=flag, value=paid_m3, onset_us=onset_us)
+    flags[samples.row_of(stalled)] = Flag.SUSPECT
+    verdict = Verdict(flags={_CODE: flags}, state=spending.state(block))
     block.track(
         verdict,
-        entries,
+        _decisions(samples, stalled, paid_m3, since_us),
         Tracker(code=_CODE),
-        limit_m3,
+        _limit_m3(block),
         limit_name=("stalled_steps", "register_step_m3"),
         name="uncounted",
         applies=counted,
@@ -63,59 +57,107 @@ def check_uncounted(block: Block) -> Verdict:
     return verdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Run:
-    """Runs of readings over which the register stood, as arrays of shape (k,)."""
+def _limit_m3(block: Block) -> Floats:
+    limit: Floats = block.limit(lambda p: p.stalled_steps) * block.meters.register_step_m3
+    return limit
 
-    seg: Segments
-    time_us: NDArray[np.int64]
-    #: The last known one.
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Spending:
+    """Stretches of samples over which the register stood while the balance was spent; shape (r,).
+
+    Each is what follows the first fall of the balance in a run, that one included, up to the run's end.
+    """
+
+    samples: Samples
+    #: Shape (k,), the last known balance at each sample.
     balance: Floats
-    #: The balance after the run's first fall, and when that was, microseconds; NaN before it.
+    #: Where each stretch begins and ends, ascending: positions among the samples.
+    begins: Positions
+    stops: Positions
+    #: The balance after the first fall, and when that was.
     spent_from: Floats
-    spent_from_us: Floats
+    spent_from_us: NDArray[np.int64]
 
     @classmethod
-    def of(cls, block: Block, rows: NDArray[np.intp], balance: Floats, disturbed: Mask) -> _Run:
-        seg, time_us, state = block.seg.take(rows), block.time_us[rows], block.state
-        elapsed_us = time_us - seg.previous(time_us, state["uncounted_us"])
+    def of(cls, block: Block, samples: Samples) -> _Spending:
+        state, seg, balance = block.state, samples.seg, samples.value
         known = ~np.isnan(balance)
         if not known.all():
             balance = seg.latest(balance, known, state["uncounted_balance"])
-        before = seg.previous(balance, state["uncounted_balance"])
-        starts = disturbed | (elapsed_us > block.silent_limit_us[seg.row]) | (balance > before)
-        falls = ~starts & (balance < before)
-        # A run of one sample that is not a meter's last has nothing to tell.
-        at = np.flatnonzero(~starts | ~seg.following(starts, fill=False))
-        some, starts, falls = seg.take(at), starts[at], falls[at]
-        spent_from, spent_from_us = np.full((2, len(seg)), np.nan)
-        spent_from[at] = first_of_run(some, np.where(falls, balance[at], np.nan), starts, state["spent_from"])
-        # Microseconds since 1970 are exact in a float64 for 285 years.
-        spent_from_us[at] = first_of_run(
-            some, np.where(falls, time_us[at], np.nan), starts, _or_nan(state["spent_from_us"])
-        )
+        rise = seg.rises(balance, state["uncounted_balance"])
+        starts = rise > 0
+        starts |= block.once(Registers.of).disturbed[samples.rows]
+        starts[seg.late(samples.time_us, state["uncounted_us"], block.silent_limit_us)] = True
+        falls = np.flatnonzero((rise < 0) & ~starts)
+        begun = seg.starts[~np.isnan(state["spent_from"][seg.meters]) & ~starts[seg.starts]]
+        begins, stops = _stretches(seg, np.flatnonzero(starts), falls, begun)
+        # What went on before this block fell there for the first time.
+        meter = seg.meter_of(begins)
+        old, old_us = state["spent_from"][meter], state["spent_from_us"][meter]
+        carried = np.isin(begins, begun)
         return cls(
-            seg=seg,
-            time_us=time_us,
+            samples=samples,
             balance=balance,
-            spent_from=spent_from,
-            spent_from_us=spent_from_us,
+            begins=begins,
+            stops=stops,
+            spent_from=np.where(carried, old, balance[begins]),
+            spent_from_us=np.where(carried, old_us, samples.time_us[begins]),
         )
 
     def state(self, block: Block) -> dict[str, NDArray[np.generic]]:
         """Carry what goes on at each meter's last sample."""
-        state = block.state
-        since_us = np.where(np.isnan(self.spent_from_us), ABSENT, self.spent_from_us).astype(np.int64)
+        state, seg = block.state, self.samples.seg
+        spent_from, spent_from_us = state["spent_from"].copy(), state["spent_from_us"].copy()
+        spent_from[seg.meters], spent_from_us[seg.meters] = np.nan, ABSENT
+        segment = seg.segment_of(self.begins)
+        open_ = self.stops == seg.stops[segment]
+        meter = seg.meters[segment[open_]]
+        spent_from[meter], spent_from_us[meter] = self.spent_from[open_], self.spent_from_us[open_]
         return {
-            "uncounted_us": self.seg.closing(self.time_us, state["uncounted_us"]),
-            "uncounted_balance": self.seg.closing(self.balance, state["uncounted_balance"]),
-            "spent_from": self.seg.closing(self.spent_from, state["spent_from"]),
-            "spent_from_us": self.seg.closing(since_us, state["spent_from_us"]),
+            "uncounted_us": seg.closing(self.samples.time_us, state["uncounted_us"]),
+            "uncounted_balance": seg.closing(self.balance, state["uncounted_balance"]),
+            "spent_from": spent_from,
+            "spent_from_us": spent_from_us,
         }
 
 
-def _or_nan(time_us: NDArray[np.int64]) -> Floats:
-    return np.where(time_us == ABSENT, np.nan, time_us)
+def _stretches(
+    seg: Segments, starts: Positions, falls: Positions, begun: Positions
+) -> tuple[Positions, Positions]:
+    """Give begin and end of what follows the first of `falls`, or of `begun`, in each run."""
+    at = np.union1d(falls, begun)
+    segment, rank = seg.segment_of(at), np.searchsorted(starts, at)
+    first = np.ones(len(at), dtype=np.bool_)
+    first[1:] = (rank[1:] != rank[:-1]) | (segment[1:] != segment[:-1])
+    stops = np.append(starts, seg.n)[rank[first]]
+    return at[first], np.minimum(stops, seg.stops[segment[first]])
+
+
+def _stalled(
+    block: Block, samples: Samples, spending: _Spending
+) -> tuple[Positions, Floats, NDArray[np.int64]]:
+    """Find the samples that are findings, with what was paid for, m³, and since when."""
+    counts = spending.stops - spending.begins
+    at = spread_ranges(spending.begins, counts)
+    meter, since_us = samples.seg.meter_of(at), spending.spent_from_us.repeat(counts)
+    paid_m3 = (spending.spent_from.repeat(counts) - spending.balance[at]) / block.meters.price_per_m3[meter]
+    for_us = each(block.limit(lambda p: p.stalled_for_s * US_PER_S), meter)
+    stalled = (paid_m3 >= _limit_m3(block)[meter]) & (samples.time_us[at] - since_us >= for_us)
+    return at[stalled], paid_m3[stalled], since_us[stalled]
+
+
+def _decisions(
+    samples: Samples, stalled: Positions, paid_m3: Floats, since_us: NDArray[np.int64]
+) -> Decisions:
+    """Call all other samples GOOD: without a fall in its run there is nothing to tell of one."""
+    flag = samples.good()
+    if len(stalled) == 0:
+        return samples.decisions(flag, np.broadcast_to(np.nan, len(flag)))
+    flag[stalled] = Flag.SUSPECT
+    value, onset_us = np.full(len(flag), np.nan), samples.time_us.copy()
+    value[stalled], onset_us[stalled] = paid_m3, since_us
+    return samples.decisions(flag, value, onset_us)
 
 
 CHECK = Check(

@@ -50,6 +50,13 @@ class Registers:
         return moved
 
 
+def registered(block: Block) -> Mask:
+    """Tell which readings have a register that counts; for `Block.once`."""
+    absent = np.isnan(block.volume_m3)
+    absent &= np.isnan(block.std_volume_m3)
+    return np.logical_not(absent, out=absent)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Finding:
     """One check's word on the events of a series."""

@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 
 from analytics.episodes import Episodes
-from analytics.kernels.block import Limits
+from analytics.kernels.block import CHECKS, Limits
 from analytics.kernels.columns import Carried, five_checks, judge_in_blocks
-from analytics.pipeline import evaluate_blocks, initial_state
+from analytics.pipeline import READING_CHECKS, evaluate_blocks, initial_state
 from bench.analytics.battery import battery_of
 from bench.analytics.workload import FAIL_LOW_M3H, FLAT_TOLERANCE_M3H, FLAT_US, LOW_M3H, Workload
+from fleet.flags import Flag
 
 _WARM_UP = 20_000
 #: Readings whose time per reading is measured beside that of all.
@@ -71,14 +72,14 @@ def kept(workload: Workload) -> Prepared:
 
 
 def in_blocks(workload: Workload) -> Prepared:
-    """Run the five checks and let the flags of each block go, once they were counted."""
+    """Run the five checks and let the flags of each block go, once those that are not GOOD were counted."""
     limits = limits_of(workload)
 
     def run() -> Any:
-        count = np.zeros(10, dtype=np.int64)
+        count = np.zeros(len(CHECKS), dtype=np.int64)
 
         def sink(judged: Any) -> None:
-            count[:] += np.bincount(judged.flags.ravel(), minlength=10)
+            count[:] += np.count_nonzero(judged.flags != Flag.GOOD, axis=1)
 
         carried = Carried.nothing(len(workload.high))
         judge_in_blocks(workload.meter, workload.time_us, workload.value, limits, carried, sink)
@@ -90,18 +91,19 @@ def in_blocks(workload: Workload) -> Prepared:
 def battery(workload: Workload) -> Prepared:
     """Run every per-reading check of the engine on readings with all columns, block by block.
 
-    Episodes and carried state are kept; the flags of a block are let go once they were counted.
+    Episodes and carried state are kept; the flags of a block are let go once those that are not GOOD were
+    counted, check by check.
     """
     readings, meters = battery_of(workload)
     size = sum(getattr(readings, field.name).nbytes for field in fields(readings))
 
     def run() -> Any:
-        count = np.zeros(10, dtype=np.int64)
+        count = dict.fromkeys(READING_CHECKS, 0)
         state, episodes = initial_state(len(meters)), []
         for _, verdict in evaluate_blocks(readings, meters, state):
             episodes += verdict.episodes
-            for flags in verdict.flags.values():
-                count += np.bincount(flags, minlength=10)
+            for code, flags in verdict.flags.items():
+                count[code] += int(np.count_nonzero(flags != Flag.GOOD))
         return count, Episodes.concatenate(episodes), state
 
     return run, size
