@@ -66,29 +66,6 @@ def test_a_working_register_that_is_not_filled_in_raises_nothing(judge):
     assert case.flags("flow_over_range_sustained") == "----"
 
 
-def test_a_stalled_register_by_hand(judge):
-    case = judge(
-        #        moves, then stands from 60 on while 4 to 9 m³/h are shown; 0 ends the run
-        volume_m3=[100, 106, 106, 106, 106, 106, 106, 110, 110],
-        flow_m3h=[6, 6, 8, 4, 9, 0, 5, 5, 1],
-    )
-    # Two steps of 1 m³ are reached at once, three intervals at 240: by then 4 m³/h x 3 h.
-    assert case.flags("register_stalled") == "ggggSgggg"
-    assert case.episodes("register_stalled") == [(60, 300, 1, 12)]
-
-
-def test_short_bursts_that_two_snapshots_meet_are_no_stalled_register(judge):
-    """A burner of 5.4 m³/h that is on for five minutes at a time, beside a register of 1 m³."""
-    case = judge(flow_m3h=[0, 5.4, 5.4, 0, 0, 5.4], volume_m3=[1000, 1000, 1000, 1001, 1001, 1001])
-    assert "register_stalled" not in case.found
-
-
-def test_a_coarse_register_needs_more_time(judge):
-    case = judge(meter={"register_step": 10}, volume_m3=[100] * 6, flow_m3h=[6] * 6)
-    # 20 m³ at 6 m³/h: after 3 h 20 min.
-    assert case.flags("register_stalled") == "ggggSS"
-
-
 def test_a_snapshot_of_zero_beside_a_moving_register_is_normal(judge):
     case = judge(volume_m3=[100, 106, 112, 118], flow_m3h=[0, 0, 0, 0])
     assert case.found == set()
