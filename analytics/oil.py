@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.block import Block, Check, Floats, Verdict
+from analytics.block import US_PER_DAY, Block, Check, Floats, Verdict
 from analytics.episodes import ONGOING_US, Episodes
 from analytics.midnight import midnight_us
 from analytics.register.reversal import Registers
@@ -29,9 +29,15 @@ def carry_oil_account(block: Block) -> Verdict:
     """Carry the readings at which the working register passed each share, and at which oil was low.
 
     Raises no flag of its own: what is due is decided by `oil_service`, for the calendar moves
-    without readings.
+    without readings. Only a level that was low and no longer is has no other witness than the
+    readings: that is an episode of `oil_overdue` that ended, from the first report of `low_oil` (or
+    the end of the day on which oil was filled, whichever is later) to the report that takes it back.
+    Not where oil is overdue at that report anyhow, by the calendar or by the register that came
+    with it: there what `oil_service` says goes on.
     """
-    return Verdict(state=_used(block) | _level(block))
+    verdict = Verdict(state=_used(block))
+    _level(block, verdict)
+    return verdict
 
 
 def _used(block: Block) -> dict[str, NDArray[np.int64]]:
@@ -72,7 +78,7 @@ def _worth_a_look(block: Block) -> Positions:
     return np.flatnonzero(block.once(Registers.of).volume.steady & seg.spread(looked))
 
 
-def _level(block: Block) -> dict[str, NDArray[np.int64]]:
+def _level(block: Block, verdict: Verdict) -> None:
     """Carry the first and the last report in a row of `low_oil`; a reading without a status is none."""
     bits, since_us, last_us = (
         block.readings.status_bits,
@@ -81,15 +87,45 @@ def _level(block: Block) -> dict[str, NDArray[np.int64]]:
     )
     low = (bits > 0) & ((bits & _LOW_OIL) > 0) & ~block.dropout
     if not low.any() and not (since_us != ABSENT).any():
-        return {}
+        return
     rows = np.flatnonzero((bits != ABSENT) & ~block.dropout)
     seg, low, time_us = block.seg.take(rows), low[rows], block.time_us[rows]
-    begins = low & ~seg.previous(low, since_us != ABSENT)
-    low_us = seg.latest(np.where(low, time_us, ABSENT), begins | ~low, since_us)
-    return {
+    was_low = seg.previous(low, since_us != ABSENT)
+    low_us = seg.latest(np.where(low, time_us, ABSENT), (low & ~was_low) | ~low, since_us)
+    ends = np.flatnonzero(was_low & ~low)
+    if len(ends):
+        said_us = np.where(low, time_us, ABSENT)
+        between = (
+            seg.previous(values, old)[ends] for values, old in ((low_us, since_us), (said_us, last_us))
+        )
+        verdict.add(_levelled(block, rows[ends], *between))
+    verdict.state |= {
         "oil_low_us": seg.closing(low_us, since_us),
         "oil_low_last_us": seg.closing(np.where(low, time_us, ABSENT), last_us),
     }
+
+
+def _levelled(
+    block: Block, rows: Positions, low_us: NDArray[np.int64], last_us: NDArray[np.int64]
+) -> Episodes:
+    """Tell of levels that were low from one moment to another, and are not at these rows of the block."""
+    meters, row, time_us = block.meters, block.seg.row[rows], block.time_us[rows]
+    filled_us = meters.oil_filled_us[row]
+    due_us = filled_us + (meters.oil_interval_days[row] - 1) * US_PER_DAY
+    due = ~np.isnan(meters.oil_filled_day[row]) & (time_us >= due_us)
+    due |= volume_share(meters, block.volume_m3[rows], row) >= 1
+    counts = meters.oiled[row] & (last_us >= filled_us) & ~due
+    return Episodes.build(
+        meter_key=meters.meter_key[row[counts]],
+        check=BY_CODE["oil_overdue"].number,
+        flag=Flag.FAIL,
+        part=0,
+        started_us=np.maximum(low_us, filled_us)[counts],
+        ended_us=time_us[counts],
+        readings=0,
+        value=np.nan,
+        limit=1.0,
+    )
 
 
 def volume_share(meters: MeterTable, register_m3: Floats, rows: Positions | slice = slice(None)) -> Floats:
@@ -120,9 +156,9 @@ def oil_service(
     held against.
 
     Overdue by level from the first reading whose status says `low_oil` until one whose status does
-    not, or until the registry says that oil was filled: on that day or later the last such reading
-    counts no more, and what is still reported after that day begins anew with the next one. Value:
-    the share as above where that is due too, else NaN.
+    not (that one tells so itself, `carry_oil_account`), or until the registry says that oil was filled:
+    on that day or later the last such reading counts no more, and what is still reported after that day
+    begins anew with the next one. Value: the share as above where that is due too, else NaN.
     """
     elapsed = _days_since(meters.oil_filled_day, now_us, utc_offset_s) / meters.oil_interval_days
     measured = volume_share(meters, state["volume_steady"])

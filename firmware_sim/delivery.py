@@ -101,25 +101,29 @@ class _Days:
         )
 
 
+Stretch = tuple[int, int]
+
+
 def bad_days(
     seed: int, number: int, device: Mapping[str, Any], start_us: int, end_us: int
-) -> list[tuple[int, int]]:
-    """List when the line of a meter was bad: [from, until) of each outage and of each late batch."""
+) -> tuple[list[Stretch], list[Stretch]]:
+    """List when the line of a meter was bad: [from, until) of each outage, and of each late batch."""
     if not (device["outage_share"] or device["late_share"]):
-        return []
+        return [], []
     first, last = local_day(np.array([start_us, end_us]))
     day = np.arange(first, last + 1)
     numbers, shares = np.full(len(day), number), np.ones(len(day))
     days = _Days.of(seed, numbers, day, shares * device["outage_share"], shares * device["late_share"])
-    found = []
+    found: list[list[Stretch]] = []
     for bad, from_h, for_h in (
         (days.outage, days.outage_from_h, shares * _OUTAGE_FOR_H),
         (days.late, days.late_from_h, days.late_for_h),
     ):
         from_us = day * DAY_US - LOCAL_OFFSET_US + (from_h * HOUR_US).astype(np.int64)
         until_us = from_us + (for_h * HOUR_US).astype(np.int64)
-        found += list(zip(from_us[bad].tolist(), until_us[bad].tolist(), strict=True))
-    return found
+        found.append(list(zip(from_us[bad].tolist(), until_us[bad].tolist(), strict=True)))
+    outages, late = found
+    return outages, late
 
 
 def _sent_us(line: Timeline) -> Times:

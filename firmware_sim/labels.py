@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from firmware_sim.delivery import bad_days
+from firmware_sim.delivery import Stretch, bad_days
 from firmware_sim.fault_specs import EXPECTED, Spec
 from firmware_sim.faults import Fault, InjectedFault, Level
 from firmware_sim.population import Population
@@ -27,6 +27,8 @@ _SLOW_CHECKS = frozenset(
 )
 #: A price cannot be wrong before it is known: where nobody states it, the meter's own past has to tell.
 _PRICE_KNOWN_AFTER_US = 15 * _DAY_US
+#: What is missing for so long is a gap.
+_HOLE_OPEN_US = _HOUR_US // 2
 
 
 class Word(StrEnum):
@@ -116,17 +118,51 @@ def _undecided(fault: InjectedFault, spec: Spec, meter: Meter, population: Popul
 
 
 def _of_disturbances(place: int, population: Population) -> Iterator[Label]:
-    """Label silences of the line, and idle seasons."""
+    """Label silences of the line, what they swallow, and idle seasons."""
     device = {name: column[place] for name, column in population.devices.columns.items()}
     start_us, end_us = (round(t.timestamp() * 1e6) for t in (population.start, population.end))
-    for from_us, until_us in bad_days(population.seed, place, device, start_us, end_us):
+    outages, late = bad_days(population.seed, place, device, start_us, end_us)
+    for from_us, until_us in (*outages, *late):
         for check in ("meter_silent", "low_reception"):
             yield _aside(place, check, Word.TOLERATED, from_us, until_us + _DAY_US, "line")
+    yield from _of_holes(place, population.meters[place], outages, late, (start_us, end_us))
+    if device["loss_share"]:
+        yield _aside(place, "data_gap", Word.TOLERATED, start_us, end_us, "line")
     idle_from_us, idle_until_us = int(device["idle_start_us"]), int(device["idle_end_us"])
     if idle_until_us > idle_from_us:
         for check in ("usage_shift", "night_flow", "idle_or_stuck"):
             after_us = 2 * _DAY_US if check == "idle_or_stuck" else _AFTER_SLOW_US
             yield _aside(place, check, Word.UNDECIDED, idle_from_us, idle_until_us + after_us, "idle season")
+
+
+def _of_holes(
+    place: int, meter: Meter, outages: list[Stretch], late: list[Stretch], whole: Stretch
+) -> Iterator[Label]:
+    """Label what outages swallowed for good, and what came hours later than it was missed.
+
+    An outage of a slow reporter may have swallowed nothing. The hole of the first one stays open, so
+    those that follow have no finding of their own.
+    """
+    start_us, end_us = whole
+    interval_us = (meter.interval_s or 0) * 1_000_000
+    for from_us, until_us in late:
+        yield _aside(place, "data_gap", Word.TOLERATED, from_us, until_us + _DAY_US, "line")
+    first_us = min((from_us for from_us, _ in outages if from_us >= start_us), default=end_us)
+    for from_us, until_us in outages:
+        # The next reading tells of it, and half an hour later it is still missing.
+        decidable_us = until_us + interval_us + _HOLE_OPEN_US
+        inside = from_us == first_us and decidable_us + interval_us < end_us
+        sure = inside and 2 * interval_us < until_us - from_us
+        yield Label(
+            meter_key=place,
+            check="data_gap",
+            word=Word.FAULT if sure else Word.TOLERATED,
+            from_us=from_us,
+            until_us=end_us,
+            decidable_us=decidable_us,
+            slack_us=0,
+            cause="outage",
+        )
 
 
 def _aside(place: int, check: str, word: Word, from_us: int, until_us: int, cause: str) -> Label:

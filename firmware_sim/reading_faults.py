@@ -66,7 +66,7 @@ READING_FAULTS: dict[Fault, Spec] = {
         slowest_s=FOUR_HOURLY_S,
     ),
     Fault.DUPLICATE: Spec(check=None, lasts=Lasts.SAMPLES, strength=((4.0, 9.0),) * 3),
-    Fault.LATE_BATCH: Spec(check=None, lasts=Lasts.SAMPLES, strength=((3.0, 3.0),) * 3),
+    Fault.LATE_BATCH: Spec(check=None, may=("data_gap",), lasts=Lasts.SAMPLES, strength=((3.0, 3.0),) * 3),
     Fault.REGISTER_STALLED: Spec(
         check="register_stalled",
         may=("balance_frozen", "correction_mismatch", *USE),

@@ -78,7 +78,7 @@ CATALOGUE: tuple[CheckSpec, ...] = (
     _spec(23, "flow_with_valve_closed", _C, _C, TaskKind.ALARM_VISIT, "m3/h"),
     _spec(24, "flow_without_balance", _M, _M, TaskKind.ALARM_VISIT, "m3/h"),
     _spec(25, "balance_frozen", _M, _M, TaskKind.ALARM_VISIT, "m3"),
-    _spec(26, "balance_mismatch", _M, _M, TaskKind.ALARM_VISIT, "balance"),
+    _spec(26, "balance_mismatch", _N, _M, TaskKind.ALARM_VISIT, "balance"),
     _spec(27, "balance_forecast", _I, _N, None, "d"),
     _spec(28, "correction_mismatch", _N, _M, TaskKind.ALARM_VISIT, "1"),
     _spec(29, "low_reception", _N, _N, None, "1"),

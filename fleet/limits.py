@@ -62,13 +62,20 @@ def resolve(meter: Meter, resolved: ResolvedPolicy) -> dict[str, ResolvedLimit]:
         "low_balance": _own_or(
             meter.low_balance, policy.low_balance.get(unit, np.nan), f"low_balance.{unit}", resolved
         ),
-        "price_per_m3": in_gas
-        if unit == "m3"
-        else _own_or(None, policy.price_per_m3, "price_per_m3", resolved),
+        "price_per_m3": in_gas if unit == "m3" else _price(resolved),
         **_battery(meter, "battery", resolved),
         **_battery(meter, "battery2", resolved),
         **_oil(meter, resolved),
     }
+
+
+def _price(resolved: ResolvedPolicy) -> ResolvedLimit:
+    """Resolve the price, of a tariff the highest: so much gas at least is worth an amount."""
+    price, tariff = resolved.policy.price_per_m3, resolved.policy.tariff
+    if not tariff:
+        return _own_or(None, price, "price_per_m3", resolved)
+    highest = np.nanmax([price, *(step for steps in tariff.values() for step in steps)])
+    return ResolvedLimit(float(highest), resolved.origin.get(f"tariff.{max(tariff)}", Origin.DEFAULT))
 
 
 def rated_range_m3h(meter: Meter) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
@@ -43,8 +43,10 @@ class MeterTable:
     #: int64, the local midnight that began that day; NEVER_US where it is unknown.
     installed_us: NDArray[np.int64]
     low_balance: NDArray[np.float64]
-    #: What a cubic metre takes from the balance, in the balance's unit.
+    #: What a cubic metre takes from the balance at most, in the balance's unit.
     price_per_m3: NDArray[np.float64]
+    #: Whether that is gas, and not money.
+    balance_in_gas: NDArray[np.bool_]
     battery_warn_v: NDArray[np.float64]
     battery_critical_v: NDArray[np.float64]
     battery_due_day: NDArray[np.float64]
@@ -52,6 +54,8 @@ class MeterTable:
     battery2_critical_v: NDArray[np.float64]
     battery2_due_day: NDArray[np.float64]
     oil_filled_day: NDArray[np.float64]
+    #: int64, the local midnight that ended that day; -NEVER_US where it is unknown.
+    oil_filled_us: NDArray[np.int64]
     oil_interval_days: NDArray[np.float64]
     oil_volume_at_fill_m3: NDArray[np.float64]
     oil_interval_m3: NDArray[np.float64]
@@ -89,8 +93,13 @@ class MeterTable:
         return cls(
             meter_key=numbers[order].astype(np.int32),
             prepaid=np.array([meter.prepaid for meter in mine], dtype=np.bool_),
+            balance_in_gas=np.array([meter.balance_unit == "m3" for meter in mine], dtype=np.bool_),
             oiled=np.array([meter.technology in OILED for meter in mine], dtype=np.bool_),
-            installed_us=np.array([_midnight_us(meters[at], places[at]) for at in order], dtype=np.int64),
+            installed_us=np.array(
+                [_midnight_us(meters[at].installed_on, places[at]) or NEVER_US for at in order],
+                dtype=np.int64,
+            ),
+            oil_filled_us=np.array([_filled_us(meters[at], places[at]) for at in order], dtype=np.int64),
             origins=np.array(origins, dtype=np.uint8).reshape(len(mine), len(LIMITS)),
             policy_row=np.array([row_of[id(policy)] for policy in resolved], dtype=np.int32),
             policies=tuple(known.values()),
@@ -159,11 +168,16 @@ def nearest(*origins: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return nearest_one + np.uint8(1)
 
 
-def _midnight_us(meter: Meter, zone: str) -> int:
-    """Give the instant at which the day of a meter's installation began where it stands."""
-    if meter.installed_on is None:
-        return NEVER_US
-    return to_us(datetime.combine(meter.installed_on, time(), ZoneInfo(zone)))
+def _midnight_us(day: date | None, zone: str, days: int = 0) -> int | None:
+    """Give the instant at which the day so many days after another one began in a zone."""
+    if day is None:
+        return None
+    return to_us(datetime.combine(day + timedelta(days=days), time(), ZoneInfo(zone)))
+
+
+def _filled_us(meter: Meter, zone: str) -> int:
+    filled_us = _midnight_us(meter.oil_filled_on or meter.installed_on, zone, 1)
+    return -NEVER_US if filled_us is None else filled_us
 
 
 def each(limit: Limit, row: NDArray[np.intp]) -> Limit:

@@ -45,6 +45,8 @@ def changed(policy: Policy, overrides: Overrides) -> Policy:
         values["low_balance"] = MappingProxyType({**policy.low_balance, **values["low_balance"]})
     if "gas_composition" in values:
         values["gas_composition"] = MappingProxyType(dict(values["gas_composition"]))
+    if "tariff" in values:
+        values["tariff"] = MappingProxyType({day: tuple(steps) for day, steps in values["tariff"].items()})
     if "battery" in values:
         of_type = {kind: replace(policy.battery[kind], **said) for kind, said in values["battery"].items()}
         values["battery"] = MappingProxyType({**policy.battery, **of_type})

@@ -58,6 +58,8 @@ class Policy:
     mean_window_s: int = 3600
     #: Flow has to stay below Qmin this long.
     under_range_for_s: int = 7200
+    #: A finding of that is over once it has not been so for this long; what comes back each night is one.
+    under_range_over_after_s: int = 2 * 86400
     #: A snapshot this many Qmax from the mean of its neighbours is a spike, SUSPECT and FAIL.
     spike_ratio: float = 1.0
     spike_fail_ratio: float = 2.0
@@ -118,6 +120,8 @@ class Policy:
     balance_frozen_at_least_m3: float = 2.0
     #: What a cubic metre costs where the balance is money, NaN where nobody says.
     price_per_m3: float = math.nan
+    #: First day (ISO 8601) of each tariff -> the prices of its steps; from then on instead of `price_per_m3`.
+    tariff: MappingProxyType[str, tuple[float, ...]] = field(default_factory=lambda: MappingProxyType({}))
     # Slow checks, on hourly roll-ups. Each number is a default, not a quoted rule.
     #: Days in a row without rest, with a small constant flow, that make a leak suspected, and FAIL; 3 to 14.
     leak_days: float = 3.0
@@ -135,6 +139,8 @@ class Policy:
     #: ... and by more than this share of them, and of Qmax.
     night_flow_share: float = 0.5
     night_flow_share_of_qmax: float = 0.005
+    #: Where more than this share of the nights before were as high it is the customer's way.
+    night_flow_seen_share: float = 0.1
     #: A week is this many times, or one part in so many, of what the weeks before lead one to expect ...
     shift_ratio: float = 2.0
     shift_fail_ratio: float = 4.0

@@ -12,7 +12,7 @@ from fleet.meters import Technology
 from fleet.policies import Overrides, Policies, changed
 from fleet.policy import BATTERIES, DEFAULT_POLICY
 from fleet.policy_pairs import contradictions
-from fleet.policy_rules import BATTERY_NUMBERS, LOW_BALANCE, NUMBERS, SHARE, Rule
+from fleet.policy_rules import BATTERY_NUMBERS, LOW_BALANCE, NUMBERS, SHARE, Rule, is_day
 from fleet.ratings import QMAX_M3H, is_g_size
 from fleet.wire import is_id
 
@@ -122,6 +122,8 @@ class _Reader:
                 found[name] = self._table(f"{head}.{name}", value)
                 for component, share in found[name].items():
                     self._number(f"[{head}.{name}] {component}", SHARE, share)
+            elif name == "tariff":
+                found[name] = self._tariff(f"{head}.{name}", value)
             elif name == "battery":
                 found[name] = self._batteries(f"{head}.battery", value)
             elif name in NUMBERS:
@@ -141,6 +143,20 @@ class _Reader:
                 self._wrong(f"[{head}] {unit}", f"is no unit of a balance; one of {', '.join(units)}")
             self._number(f"[{head}] {unit}", LOW_BALANCE, value)
         return dict(raw)
+
+    def _tariff(self, head: str, raw: Any) -> dict[str, tuple[float, ...]]:
+        """Read the prices from each day on, one or a list of steps."""
+        found: dict[str, tuple[float, ...]] = {}
+        for day, said in self._table(head, raw).items():
+            steps = said if isinstance(said, list) else [said]
+            if not is_day(day):
+                self._wrong(f"[{head}] {day}", 'is no day; write one like "2026-10-01"')
+            if not steps:
+                self._wrong(f"[{head}] {day}", "has no price; write one, or a list of steps")
+            for step in steps:
+                self._number(f"[{head}] {day}", NUMBERS["price_per_m3"], step)
+            found[day] = tuple(steps)
+        return found
 
     def _batteries(self, head: str, raw: Any) -> dict[str, Overrides]:
         found: dict[str, Overrides] = {}
@@ -190,4 +206,4 @@ def _place(head: str, name: str) -> str:
     """Say where a name belongs that has no place here, or which one it may have meant."""
     if head.startswith("model.") and name in QMAX_M3H:
         return f'; a size is written [model."{head.removeprefix("model.")}/{name}"]'
-    return hint(name, (*NUMBERS, "low_balance", "battery"))
+    return hint(name, (*NUMBERS, "low_balance", "battery", "tariff"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import date
 from typing import Any
 
 from fleet.policy import DEFAULT_POLICY, BatteryLimits, Policy
@@ -45,11 +46,12 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
         (0.001, 1),
     ),
     # 0 has a meaning here, too: not even the smallest share.
-    **dict.fromkeys(("shift_idle_share", "oversized_volume_share"), (0, 1)),
+    **dict.fromkeys(("shift_idle_share", "oversized_volume_share", "night_flow_seen_share"), (0, 1)),
     # 0 has a meaning: at once, never forgiven, only an empty balance.
     **dict.fromkeys(
         (
             "under_range_for_s",
+            "under_range_over_after_s",
             "stalled_for_s",
             "exchange_gap_s",
             "silent_after_intervals",
@@ -113,6 +115,14 @@ LOW_BALANCE = _rule("low_balance", "float", 1.0)
 
 #: A component's mole fraction.
 SHARE = Rule(whole=False, smallest=0, largest=1)
+
+
+def is_day(text: str) -> bool:
+    """Tell whether a text is a day like 2026-10-01."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def pairs() -> list[tuple[str, str]]:

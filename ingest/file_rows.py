@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from fleet.readings import ABSENT, ReadingBatch, column_dtype
 from fleet.wire import NUMBER_FIELDS
-from ingest.file_columns import Parsed, counters, identifiers, numbers, statuses, times_us, valves
+from ingest.file_columns import Parsed, counters, identifiers, numbers, statuses, valves
 from ingest.file_piece import Piece, RefusedValue
+from ingest.file_times import Instants, instants, read_times
 from ingest.filemap import FileMap
+from ingest.repeated_hours import RepeatedHours
 
 _INTEGERS: dict[str, tuple[str, Callable[[Any], Parsed]]] = {
     "seq": ("seq", counters),
@@ -23,6 +25,16 @@ _INTEGERS: dict[str, tuple[str, Callable[[Any], Parsed]]] = {
     "valve": ("valve", valves),
     "status": ("status_bits", statuses),
 }
+
+
+_NO_TIME = "is no time from 1980 to 2200 (integers are milliseconds since 1970)"
+_SKIPPED = (
+    "is a time that the clocks skipped in {zone}; write it with an offset, or name the zone whose time it is"
+)
+_UNCLEAR = (
+    "is a time that the clocks showed twice in {zone}, and the order of the rows does not tell which; "
+    "write it with an offset"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,12 +73,17 @@ class FileChunk:
         return type(self)(*self.take(rows), refused, through_line, share)
 
 
-def parse_rows(piece: Piece, file_map: FileMap, zone: ZoneInfo, latest_us: int | None) -> FileChunk:
-    """Parse a piece; a row with any bad value is left out, with every reason."""
+def parse_rows(
+    piece: Piece, file_map: FileMap, zone: ZoneInfo, repeated: RepeatedHours, latest_us: int | None
+) -> FileChunk:
+    """Parse a piece; a row with any bad value is left out, with every reason.
+
+    `repeated` knows what the rows of the whole file tell of hours that the clocks repeat.
+    """
     rows = _Rows(piece)
     meters = rows.names("meter_id", file_map)
     companies = rows.names("company", file_map)
-    columns = _times(rows, zone, latest_us)
+    columns = _times(rows, zone, repeated, latest_us)
     for name, column in NUMBER_FIELDS.items():
         values = rows.parse(name, numbers)
         if values is not None:
@@ -90,15 +107,30 @@ def parse_rows(piece: Piece, file_map: FileMap, zone: ZoneInfo, latest_us: int |
     return FileChunk(*whole.take(~rows.wrong), whole.refused, whole.through_line, whole.share)
 
 
-def _times(rows: _Rows, zone: ZoneInfo, latest_us: int | None) -> dict[str, Any]:
-    at_us = rows.parse("ts", lambda column: times_us(column, zone))
+def _times(rows: _Rows, zone: ZoneInfo, repeated: RepeatedHours, latest_us: int | None) -> dict[str, Any]:
+    second, unclear = repeated.at(rows.piece.line)
+    at = instants(read_times(rows.piece.columns["ts"]), zone, second)
+    rows.refuse(at.wrong, "ts", _NO_TIME)
+    rows.refuse(at.skipped, "ts", _SKIPPED.format(zone=zone.key))
+    rows.refuse(unclear & at.repeated, "ts", _UNCLEAR.format(zone=zone.key))
     if latest_us is not None:
-        rows.refuse(at_us > latest_us, "ts", "is in the future")
-    arrived_us = rows.parse("received", lambda column: times_us(column, zone), optional=True)
-    if arrived_us is None:
-        arrived_us = at_us
-    arrived_us = np.where(arrived_us == ABSENT, at_us, arrived_us)
-    return {"device_time_us": at_us, "received_us": arrived_us}
+        rows.refuse(at.values > latest_us, "ts", "is in the future")
+    return {"device_time_us": at.values, "received_us": _arrivals_us(rows, zone, at)}
+
+
+def _arrivals_us(rows: _Rows, zone: ZoneInfo, at: Instants) -> NDArray[np.int64]:
+    """Read times of arrival, the reading's own where there is none; of two the first not before that."""
+    column = rows.piece.columns.get("received")
+    if column is None:
+        return at.values
+    times = read_times(column)
+    arrived = instants(times, zone)
+    later = instants(times, zone, arrived.repeated & (arrived.values < at.values))
+    # Nothing at all stands for the device time; anything unreadable is wrong.
+    said = np.array(column.is_valid()) & (np.array(column.cast(pa.string())) != "")
+    rows.refuse(arrived.wrong & said, "received", _NO_TIME)
+    rows.refuse(arrived.skipped, "received", _SKIPPED.format(zone=zone.key))
+    return np.where(later.values == ABSENT, at.values, later.values)
 
 
 @dataclass(slots=True, eq=False)
@@ -113,18 +145,13 @@ class _Rows:
         self.wrong = np.zeros(len(self.piece), dtype=np.bool_)
         self.refused = list(self.piece.refused)
 
-    def parse(self, name: str, parser: Callable[[Any], Parsed], *, optional: bool = False) -> Any:
+    def parse(self, name: str, parser: Callable[[Any], Parsed]) -> Any:
         """Read one field; None where the file has no such column."""
         column = self.piece.columns.get(name)
         if column is None:
             return None
         parsed = parser(column)
-        wrong = parsed.wrong
-        if optional:
-            # Nothing at all stands for the device time; anything unreadable is wrong.
-            wrong = wrong & np.array(column.is_valid()) & (np.array(column.cast(pa.string())) != "")
-            parsed.values[parsed.wrong] = ABSENT
-        self.refuse(wrong, name, parsed.reason)
+        self.refuse(parsed.wrong, name, parsed.reason)
         return parsed.values
 
     def names(self, name: str, file_map: FileMap) -> Names:

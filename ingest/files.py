@@ -17,6 +17,7 @@ from ingest.file_parquet import is_parquet, parquet_fields, parquet_pieces
 from ingest.file_piece import Piece, RefusedValue, join, nothing
 from ingest.file_rows import FileChunk, parse_rows
 from ingest.filemap import NATIVE, FileError, FileMap, check_tz, load_map
+from ingest.repeated_hours import RepeatedHours, repeats_hours
 
 __all__ = ["FileError", "FileMap", "FileReadings", "RefusedValue", "load_map", "read_chunks", "read_readings"]
 
@@ -82,7 +83,8 @@ def read_chunks(
 ) -> Iterator[FileChunk]:
     """Read what follows a line of a file, some `rows` at a time, as `read_readings` would read it.
 
-    Only one chunk is in memory, unless the map has running sums: those need the whole file.
+    Only one chunk is in memory, unless the map has running sums: those need the whole file. In a zone
+    whose clocks are put back each year the file is read twice, for the order of all its rows.
     Raises FileError, for a map with running sums before the first chunk.
     """
     file_map = file_map or NATIVE
@@ -92,8 +94,11 @@ def read_chunks(
             yield whole.between(start, min(start + rows, whole.through_line))
         return
     zone = check_tz(tz or file_map.tz)
+    repeated = RepeatedHours.none()
+    if repeats_hours(zone):
+        repeated = RepeatedHours.of(_pieces(path, file_map, _PIECE_ROWS), file_map, zone)
     for piece in _pieces(path, file_map, rows, after_line):
-        yield parse_rows(piece, file_map, zone, latest_us)
+        yield parse_rows(piece, file_map, zone, repeated, latest_us)
 
 
 def _read_whole(
@@ -110,7 +115,8 @@ def _read_whole(
             )
             raise FileError(msg)
     piece = join(pieces) if pieces else _no_rows(path, file_map)
-    return _cumulated(parse_rows(piece, file_map, zone, latest_us), file_map)
+    repeated = RepeatedHours.of([piece], file_map, zone) if repeats_hours(zone) else RepeatedHours.none()
+    return _cumulated(parse_rows(piece, file_map, zone, repeated, latest_us), file_map)
 
 
 def _pieces(path: Path, file_map: FileMap, rows: int, after_line: int = 0) -> Iterator[Piece]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from analytics.block import US_PER_H, US_PER_S, Block, Check, Flags, Floats, Verdict, tracked
 from analytics.flow.snapshots import Snapshots
 from analytics.register.reversal import Registers
+from analytics.rollups.registers import shown_decimals
 from analytics.runs import Runs
 from analytics.samples import Samples
 from analytics.segments import Mask, Positions
@@ -31,7 +32,9 @@ def check_stuck(block: Block) -> Verdict:
     - improbable: so many equal snapshots in a row have a probability of at most `stuck_chance` at a
       meter that repeats a snapshot above 0 as often as this one did before the run;
     - untrue: the working register's mean since the run began differs from the snapshot by more
-      than `stuck_agreement` of it and two register steps. Without a register nothing contradicts.
+      than `stuck_agreement` of it, or by one of the last digit that the snapshot shows if that is more
+      (a pilot flame of 0.34 may be shown as 0.3), and two register steps. Without a register nothing
+      contradicts.
 
     Zero is no flow, and not stuck. A gap longer than the silence limit begins the run anew. A meter's first
     snapshot is GOOD, a second one of the same time UNKNOWN. Onset: the first of the equal
@@ -138,11 +141,13 @@ def _untrue(block: Block, samples: Samples, runs: Runs) -> Mask:
     begin_us, begin_m3 = _register_at_start(block, samples, runs)
     now_us, now_m3 = _register_at(block, samples.row_of(runs.at))
     hours = (now_us - runs.spread(begin_us)) / US_PER_H
-    shown_m3 = samples.value[runs.at] * hours
-    off_m3 = np.abs(now_m3 - runs.spread(begin_m3) - shown_m3)
+    shown = samples.value[runs.at]
+    off_m3 = np.abs(now_m3 - runs.spread(begin_m3) - shown * hours)
     meter = runs.spread(runs.meters)
     agreement = each(block.limit(lambda p: p.stuck_agreement), meter)
-    return ~(off_m3 <= agreement * shown_m3 + 2 * block.meters.register_step_m3[meter])
+    digit = 10.0 ** -runs.spread(shown_decimals(samples.value[runs.lasts]).astype(np.float64))
+    within_m3 = np.maximum(agreement * shown, digit) * hours
+    return ~(off_m3 <= within_m3 + 2 * block.meters.register_step_m3[meter])
 
 
 def _register_at_start(block: Block, samples: Samples, runs: Runs) -> tuple[NDArray[np.int64], Floats]:

@@ -15,6 +15,7 @@ from analytics.segments import Mask
 from analytics.usage.correction import standard_per_m3
 from analytics.usage.grid import Grid, sum_by
 from analytics.usage.settled import FallHours
+from analytics.usage.tariff import given_prices, week_prices
 from analytics.usage.verdict import DayFlags, Judged, flags, judge_days
 from analytics.usage.week import WEEK, Week
 from analytics.usage.windows import count, first_day_of, median, past
@@ -92,12 +93,14 @@ class Account:
 def check_balance_mismatch(grid: Grid, judged: range) -> DayFlags:
     """Flag days that end a week in which the balance lost more, or less, than the gas measured costs.
 
-    Rule. Over seven days the balance's losses are held against volume times price; the price is the
-    registry's or the policy's, else (`price_per_m3` unknown) the median of loss per m³ over 28 days
-    before, of which 14 must have use. SUSPECT if they differ by more than `balance_mismatch_share` of
+    Rule. Over seven days the balance's losses are held against volume times price; the price is that
+    of the policy's `tariff` on the day, of several steps the nearest (`week_prices`), or `price_per_m3`,
+    else (neither known) the median of loss per m³ over 28 days before, of which 14 must have use.
+    SUSPECT if they differ by more than `balance_mismatch_share` of
     the cost (`balance_mismatch_learned_share` for a learned price) and `balance_mismatch_steps` steps of
     register and balance, and at least half of the days with use, four or more, differ to the same side
-    by themselves. FAIL above `balance_mismatch_fail_share`. Looks back `LOOKBACK_DAYS`.
+    by themselves. FAIL above `balance_mismatch_fail_share`, but never for a learned price, for it cannot
+    tell a new tariff from a wrong one. Looks back `LOOKBACK_DAYS`.
 
     A meter with a corrector may be charged by either of its registers. Where the price is given, the
     week is held against the working volume, and against that times what the day's standard volume was
@@ -108,7 +111,7 @@ def check_balance_mismatch(grid: Grid, judged: range) -> DayFlags:
     the day before it, cost; so a mismatch below a day's share of the week is not seen.
 
     Top-ups are no mismatch. MISSING at a meter that is not prepaid, or that reports no balance; UNKNOWN
-    with fewer than four days with use, or no price. A new tariff is a mismatch until the policy says
+    with fewer than four days with use and a price. A new tariff is a mismatch until the policy says
     it, or, with a learned price, until two weeks later.
 
     Returns
@@ -123,7 +126,7 @@ def check_balance_mismatch(grid: Grid, judged: range) -> DayFlags:
 
     """
     meters = grid.meters
-    account = Account.of(grid)
+    account, steps = Account.of(grid), given_prices(grid)
     known = ~np.isnan(meters.price_per_m3)
     standard = np.where(known[:, None], account.volume_m3 * standard_per_m3(grid), np.nan)
     share = np.where(
@@ -137,24 +140,29 @@ def check_balance_mismatch(grid: Grid, judged: range) -> DayFlags:
         moved = account.spent_where_moved(settled)
         prepaid = np.where(meters.prepaid[:, None], moved, np.nan)
         learned = _learned_price(grid, moved, account.volume_m3, day, settled)
-        price = np.where(known, meters.price_per_m3, learned)
-        shown = past(account.decimals, grid.era, day, 0, WEEK - 1)
-        slack = meters.register_step_m3 * price + 10.0 ** -np.fmax.reduce(shown, axis=1, initial=0.0)
-        spent, working, other = (
+        spent, *volumes = (
             past(v, grid.era, day, 0, WEEK - 1) for v in (prepaid, account.volume_m3, standard)
         )
-        steps = meters.limit(lambda p: p.balance_mismatch_steps) * slack
-        of_working, of_standard = (Week.of(spent, v, price, share, slack) for v in (working, other))
+        prices = [
+            np.where(known[:, None], week_prices(grid, steps, day, spent, v), learned[:, None])
+            for v in volumes
+        ]
+        price = np.fmax.reduce(prices[0], axis=1)
+        shown = past(account.decimals, grid.era, day, 0, WEEK - 1)
+        slack = meters.register_step_m3 * price + 10.0 ** -np.fmax.reduce(shown, axis=1, initial=0.0)
+        of_working, of_standard = (
+            Week.of(spent, v, p, share, slack) for v, p in zip(volumes, prices, strict=True)
+        )
         week = of_working.or_nearer(of_standard)
         largest = [_largest_day(grid, v, day) for v in (account.volume_m3, standard)]
         late = np.where(settled, np.where(week.standard, largest[1], largest[0]) * price, 0.0)
-        limit = share * week.cost + steps + late
+        limit = share * week.cost + meters.limit(lambda p: p.balance_mismatch_steps) * slack + late
         fail = meters.limit(lambda p: p.balance_mismatch_fail_share) * week.cost + late
         flag = flags(
             missing=np.isnan(prepaid[:, day]),
-            unknown=~week.enough | np.isnan(price),
+            unknown=~week.enough,
             suspect=(np.abs(week.off) > limit) & week.one_sided,
-            fail=np.abs(week.off) > fail,
+            fail=known & (np.abs(week.off) > fail),
         )
         return Judged(flag, np.abs(week.off), limit, first_day_of(week.bad, day, WEEK - 1))
 

@@ -19,7 +19,6 @@ _RECENT_DAYS, _HISTORY_DAYS = 7, 28
 LOOKBACK_DAYS = _RECENT_DAYS + _HISTORY_DAYS
 _LEAST_RECENT, _LEAST_HISTORY = 5, 14
 _NIGHT_H = _TO_H - _FROM_H
-_SEEN_SHARE = 0.1
 
 
 def check_night_flow(grid: Grid, judged: range) -> DayFlags:
@@ -28,9 +27,9 @@ def check_night_flow(grid: Grid, judged: range) -> DayFlags:
     Rule. A night's flow is the mean of the hours that begin from 01 to 03 local time. With M the
     median of the 28 nights before the last seven, and S 1.4826 times their median distance from it, a
     day is SUSPECT if the median of the last seven nights is above M + max(`night_flow_deviations` S,
-    `night_flow_share` M, `night_flow_share_of_qmax` Qmax, two register steps a night), and above nine
-    in ten of the nights before; FAIL at twice that excess. So a customer that works some nights is not
-    found at each of them.
+    `night_flow_share` M, `night_flow_share_of_qmax` Qmax, two register steps a night), and no more
+    than `night_flow_seen_share` of the nights before were as high; FAIL at twice that excess. So a
+    customer that works some nights is not found at each of them.
     Both stretches hold whole weeks, so weekends do not count as a change. Looks back `LOOKBACK_DAYS`.
 
     UNKNOWN with fewer than 5 of the last nights, or 14 of those before; a night with fewer than 2
@@ -60,8 +59,8 @@ def check_night_flow(grid: Grid, judged: range) -> DayFlags:
         before = past(night, grid.era, day, _RECENT_DAYS, LOOKBACK_DAYS - 1)
         now, usual = median(recent), median(before)
         spread = meters.limit(lambda p: p.night_flow_deviations) * deviation(before, usual)
-        # More than one in ten of the nights before were as high.
-        seen_before = (before >= now[:, None]).sum(axis=1) > _SEEN_SHARE * count(before)
+        as_high = (before >= now[:, None]).sum(axis=1)
+        seen_before = as_high > meters.limit(lambda p: p.night_flow_seen_share) * count(before)
         excess = np.fmax(np.fmax(spread, meters.limit(lambda p: p.night_flow_share) * usual), least)
         flag = flags(
             missing=np.isnan(night[:, day]),

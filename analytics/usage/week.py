@@ -34,9 +34,9 @@ class Week:
 
     @classmethod
     def of(cls, spent: Floats, volume_m3: Floats, price: Floats, share: Floats, slack: Floats) -> Self:
-        """Hold what each day lost, shape (m, 7), against what its volume costs."""
-        off = spent - volume_m3 * price[:, None]
-        cost = np.where(np.isnan(off), 0.0, volume_m3) * price[:, None]
+        """Hold what each day lost against what its volume costs, both and the price of shape (m, 7)."""
+        off = spent - volume_m3 * price
+        cost = np.where(np.isnan(off), 0.0, volume_m3 * price)
         week = np.nansum(off, axis=1)
         bad = np.sign(week)[:, None] * off > share[:, None] * cost + slack[:, None]
         used = (((volume_m3 > 0) | (spent > 0)) & ~np.isnan(off)).sum(axis=1)

@@ -12,6 +12,7 @@ from analytics.arrival import findings_by_arrival
 from analytics.arrival_days import findings_by_day, local_day
 from analytics.score import CheckScore, false_findings, meter_weeks, missed_labels, score
 from analytics.truth import Findings, Kind, Truth
+from bench.score.gaps import gap_findings
 from firmware_sim.faults import Level
 from firmware_sim.labels import Label, Word, labels
 from firmware_sim.meter import generate
@@ -101,6 +102,7 @@ def run(size: Size) -> Trial:
     findings = Findings.concatenate(
         [
             findings_by_arrival(readings, meters, start_us, end_us),
+            gap_findings(readings, meters, end_us),
             findings_by_day(
                 readings, meters, _ZONE, local_day(_ZONE, start_us), local_day(_ZONE, end_us) - 1
             ),

@@ -20,6 +20,7 @@ MINUTE_US = 60_000_000
 #: Short limits, so that short histories reach every finding.
 POLICY = Policy(
     under_range_for_s=1800,
+    under_range_over_after_s=3600,
     stalled_for_s=1800,
     idle_after_s=4 * 3600,
     exchange_gap_s=12 * 3600,

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from alerts.engine import Engine
 from alerts.loop import Loop, Rhythm
 from fleet.times import to_us
+from fleet.wire import status_bits
 from storage.database import Database
 
 HOUR = timedelta(hours=1)
@@ -87,6 +88,36 @@ def test_services_are_due_by_the_calendar_even_for_a_meter_that_never_reported(s
     assert [task["kind"] for task in tasks] == ["battery_replacement", "oil_service"]
     before = story.everything()
     engine.run_clock(now)
+    assert story.everything() == before
+
+
+def test_oil_that_was_low_ends_with_the_reading_that_says_so(story, make_meter, now):
+    keys = story.register(make_meter("M1", technology="roots"), make_meter("M2", technology="roots"))
+    engine = Engine(story.database)
+    low, well = (status_bits(codes) for codes in (["low_oil"], []))
+    for key in keys.values():
+        story.arrive(key, now, HOUR, status_bits=[well, low])
+    engine.run_once(now + HOUR)
+    engine.run_clock(now + HOUR)
+    # M2's oil is due by the calendar, too, before the level is well again.
+    story.register(make_meter("M2", technology="roots", oil_filled_on=date(2024, 1, 1), oil_interval_days=30))
+    for key in keys.values():
+        story.arrive(key, now + 2 * HOUR, HOUR, status_bits=[well])
+    engine.run_once(now + 2 * HOUR)
+    engine.run_clock(now + 2 * HOUR)
+    found = {alarm["meter_key"]: alarm for alarm in story.alarms("oil_overdue")}
+    first, second = (found[keys[name]] for name in ("M1", "M2"))
+    assert (first["onset_at"], first["ended_at"]) == (now + HOUR, now + 2 * HOUR)
+    assert story.journal(first["alarm_id"]) == ["raise", "clear"]
+    assert second["ended_at"] is None
+    # One that comes and goes between two looks at the clock is raised all the same, and once.
+    story.arrive(keys["M1"], now + 3 * HOUR, HOUR, status_bits=[low, well])
+    engine.run_once(now + 4 * HOUR)
+    engine.run_clock(now + 4 * HOUR)
+    ended = [alarm["ended_at"] for alarm in story.alarms("oil_overdue") if alarm["meter_key"] == keys["M1"]]
+    assert max(ended) == now + 4 * HOUR
+    before = story.everything()
+    engine.run_clock(now + 4 * HOUR)
     assert story.everything() == before
 
 

@@ -71,10 +71,23 @@ def test_a_misread_register_spoils_no_mean(judge):
 
 
 def test_under_range_by_hand(judge):
-    case = judge(flow_m3h=[0, 3, 4, 2, 1, 0, 4, 5, 3, 3, NAN, 3])
+    case_flow = [0, 3, 4, 2, 1, 0, 4, 5, 3, 3, NAN, 3]
+    case = judge(flow_m3h=case_flow)
     # Two hours since the onset at 60; the second run breaks at 5 (Qmin itself), the third is two hours old at 660.
     assert case.flags("flow_under_range") == "gggSSggggg-S"
+    assert case.episodes("flow_under_range") == [(60, None, 3, 1)]
+    case = judge(flow_m3h=case_flow, policy=Policy(under_range_over_after_s=0))
     assert case.episodes("flow_under_range") == [(60, 300, 2, 1), (480, None, 1, 3)]
+
+
+def test_a_pilot_flame_at_night_is_one_finding(judge):
+    # Every third hour; below Qmin (5 m³/h) from midnight to 09:00, found at 03:00, 06:00 and 09:00.
+    night, day = [2.0, 3.0, 3.0, 2.5], [40.0, 60.0, 60.0, 30.0]
+    hours = {"minutes": [180.0 * at for at in range(48)]}
+    case = judge(**hours, flow_m3h=(night + day) * 3 + day * 6)
+    assert case.flags("flow_under_range") == "gSSSgggg" * 3 + "g" * 24
+    # The last of them at 57 h; on the hour 48 h later it goes on, at the next reading it is over.
+    assert case.episodes("flow_under_range") == [(0, (57 + 48 + 3) * 60, 9, 2.5)]
 
 
 def test_a_gap_begins_the_run_anew(judge):

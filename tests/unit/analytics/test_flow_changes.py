@@ -113,6 +113,15 @@ def test_a_meter_that_often_repeats_itself_has_to_do_so_for_longer(judge):
     assert "flow_stuck" in case.found
 
 
+@pytest.mark.parametrize(("mean", "found"), [(0.21, False), (0.39, False), (0.19, True), (0.41, True)])
+def test_a_pilot_flame_that_is_shown_coarsely_is_not_stuck(judge, mean, found):
+    # The flow changes for a while, so that equal snapshots are improbable, and stands at 0.3 for two days.
+    flow = [5 + 0.1 * at for at in range(26)] + [0.3] * 200
+    volume = np.round(1000 + np.cumsum([6.0] * 26 + [mean] * 200), 3)
+    case = judge(flow_m3h=flow, volume_m3=volume, meter={"register_step": 0.01})
+    assert ("flow_stuck" in case.found) == found
+
+
 def test_zero_is_not_stuck_and_a_gap_begins_anew(judge):
     assert "flow_stuck" not in judge(flow_m3h=[5, 5.1, 5.2] + [0.0] * 40).found
     flow, volume = _steady(10)

@@ -150,6 +150,37 @@ def test_oil_by_the_level_by_hand(judge):
     assert _level(judge, None, None) == ([], [], [])
 
 
+def _levelled(judge, *said, **columns):
+    bits = [ABSENT if word is None else LOW_OIL * word for word in said]
+    return judge(status_bits=bits, **columns).episodes("oil_overdue")
+
+
+def test_oil_that_was_low_for_a_while_by_hand(judge):
+    # A reading without a status says nothing; one that takes `low_oil` back ends it at its own time.
+    nan = None
+    assert _levelled(judge, 0, 1, 1, 0, 0, 1, None, 1, None, 0, 1) == [(60, 180, 0, nan), (300, 540, 0, nan)]
+    assert _levelled(judge, 1, 1, 0, meter={"technology": "diaphragm"}) == []
+
+
+def test_a_level_that_was_low_before_the_oil_was_filled_does_not_count(judge):
+    # From 06:00 on; the day of 15 November ends after 18 hours.
+    filled = {"meter": {"oil_filled_on": date(2023, 11, 15)}}
+    assert _levelled(judge, *[1] * 18, 0, **filled) == []
+    assert _levelled(judge, *[1] * 20, 0, **filled) == [(18 * 60, 20 * 60, 0, None)]
+
+
+def test_a_level_that_was_low_while_oil_is_overdue_anyhow_is_no_finding_of_its_own(judge):
+    said = (0, 1, 1, 0)
+    day = {"oil_interval_days": 10}
+    assert _levelled(judge, *said, meter=day | {"oil_filled_on": date(2023, 11, 5)}) == []
+    assert len(_levelled(judge, *said, meter=day | {"oil_filled_on": date(2023, 11, 6)})) == 1
+    # Nobody knows when it was filled, so nothing is due by the calendar.
+    assert len(_levelled(judge, *said, meter=day)) == 1
+    volume = {"meter": {"oil_volume_at_fill": 1000, "oil_interval_m3": 100}}
+    assert _levelled(judge, *said, volume_m3=[1080, 1090, 1095, 1100], **volume) == []
+    assert len(_levelled(judge, *said, volume_m3=[1080, 1090, 1095, 1099], **volume)) == 1
+
+
 def test_oil_that_was_filled_since_is_not_low(judge):
     codes, since, _ = _level(judge, 1, 1, oil_filled_on=date(2023, 11, 14))
     assert (codes, since) == (["oil_overdue"], [0])

@@ -176,8 +176,44 @@ def test_the_built_in_defaults_contradict_nothing():
     assert ("battery.lithium_3v6.critical_v", "battery.lithium_3v6.warn_v") in pairs()
 
 
+def test_a_tariff_has_days_and_steps():
+    text = (
+        "[default]\nprice_per_m3 = 2\n[company.c1.tariff]\n2026-10-01 = [3.05, 3.66, 4.58]\n2025-01-01 = 2.83"
+    )
+    read = read_policies(text)
+    assert read.errors == ()
+    policy = read.policies().of("m1", "c1", "roots", None).policy
+    assert policy.tariff == {"2026-10-01": (3.05, 3.66, 4.58), "2025-01-01": (2.83,)}
+    table = MeterTable.build(
+        [meter(company="c1"), meter(company="c1", balance_unit="m3"), meter(company="c2")],
+        policies=read.policies(),
+    )
+    assert table.price_per_m3.tolist() == [4.58, 1.0, 2.0]
+    assert table.origin_of("price_per_m3").tolist() == [Origin.COMPANY, Origin.METER, Origin.DEFAULT]
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        ("3.05", ["[default.tariff]: has to be a table; write the limits below it"]),
+        ("{ today = 3 }", ['[default.tariff] today: is no day; write one like "2026-10-01"']),
+        ("{ 2026-13-01 = 3 }", ['[default.tariff] 2026-13-01: is no day; write one like "2026-10-01"']),
+        ("{ 2026-10-01 = [] }", ["[default.tariff] 2026-10-01: has no price; write one, or a list of steps"]),
+        ("{ 2026-10-01 = [3, 'x'] }", ["[default.tariff] 2026-10-01: 'x' is not a number; write a number without quotes"]),
+    ],
+)  # fmt: skip
+def test_a_tariff_that_cannot_be_taken(said, wrong):
+    assert errors(f"[default]\ntariff = {said}") == wrong
+
+
 def test_every_field_of_a_policy_can_be_set():
-    assert {f.name for f in fields(Policy)} == {*NUMBERS, "low_balance", "battery", "gas_composition"}
+    assert {f.name for f in fields(Policy)} == {
+        *NUMBERS,
+        "low_balance",
+        "battery",
+        "gas_composition",
+        "tariff",
+    }
 
 
 @given(st.sampled_from(sorted(NUMBERS)), st.floats() | st.integers() | st.text() | st.booleans())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,8 @@ def test_a_price_is_learned_from_two_weeks_with_use(days_of) -> None:
     found = days_of(hours, balance=balance_of(hours, price), meter={"prepaid": True})
     flags = found.flags("balance_mismatch")
     assert flags[:20] == "u" * 20
-    assert flags[20:] == "gggg" + "ggg" + "FF"
+    # Never worse than SUSPECT: a new tariff looks the same.
+    assert flags[20:] == "gggg" + "ggg" + "SS"
 
 
 def test_the_policys_price_needs_no_past(days_of) -> None:
@@ -95,6 +97,63 @@ def test_the_policys_price_needs_no_past(days_of) -> None:
         hours, balance=balance_of(hours, 3.0), meter={"prepaid": True}, policy=Policy(price_per_m3=3.6)
     )
     assert found.flags("balance_mismatch") == "uuu" + "FFF"
+
+
+TARIFF = Policy(tariff=MappingProxyType({"2026-03-02": (3.0, 3.6, 4.5), "2026-03-10": (3.3, 3.9, 4.8)}))
+MONEY = {"prepaid": True, "balance_unit": "CNY"}
+
+
+def test_a_tariff_has_steps_and_a_first_day(days_of) -> None:
+    # A step is reached at noon of the third day, in the middle of the day's gas; the new tariff, with
+    # the same step, is valid from the ninth day on; the last day is in the next step.
+    hours = DAY * 12
+    price = np.repeat([3.0, 3.6, 3.9, 4.8], [60, 132, 72, 24])
+    found = days_of(hours, balance=balance_of(hours, price), meter=MONEY, policy=TARIFF)
+    assert found.flags("balance_mismatch") == "uuu" + "g" * 9
+
+
+@pytest.mark.parametrize(
+    ("price", "flag"), [(3.3, "S"), (2.85, "S"), (2.6, "F"), (5.1, "F"), (3.48, "S"), (3.55, "g")]
+)
+def test_a_price_between_the_steps_is_a_mismatch(days_of, price: float, flag: str) -> None:
+    # 3.30 is 10 % above the first step, and 8.3 % below the second one, which is the nearer.
+    hours = DAY * 8
+    found = days_of(hours, balance=balance_of(hours, price), meter=MONEY, policy=TARIFF)
+    assert found.flags("balance_mismatch") == "uuu" + flag * 5
+
+
+def test_before_its_first_tariff_a_price_may_be_stated(days_of) -> None:
+    hours = DAY * 12
+    price = np.repeat([2.5, 3.3], [8 * 24, 4 * 24])
+    late = MappingProxyType({"2026-03-10": (3.3, 3.9)})
+    balance = balance_of(hours, price)
+    found = days_of(hours, balance=balance, meter=MONEY, policy=Policy(price_per_m3=2.5, tariff=late))
+    assert found.flags("balance_mismatch") == "uuu" + "g" * 9
+    # What was before costs nobody knows what.
+    found = days_of(hours, balance=balance, meter=MONEY, policy=Policy(tariff=late))
+    assert found.flags("balance_mismatch") == "u" * 11 + "g"
+
+
+def test_a_balance_in_gas_has_no_tariff(days_of) -> None:
+    hours = DAY * 6
+    found = days_of(hours, balance=balance_of(hours, 1.0), meter=PREPAID, policy=TARIFF)
+    assert found.flags("balance_mismatch") == "uuu" + "ggg"
+
+
+def test_a_settled_balance_has_steps_too(days_of) -> None:
+    # Charged at midnight for the day before; by the day the loss fits no step.
+    days = [4.0, 10.0, 16.0, 7.0, 12.0, 5.0, 14.0] * 4
+    hours = [v / 10 if 8 <= at < 18 else 0.0 for v in days for at in range(24)]
+    at_midnight = np.repeat(np.concatenate([[0.0], np.cumsum(days)[:-1]]), 24)
+    step = np.repeat([3.0, 3.6], [12 * 24, 16 * 24])
+    lost = np.concatenate([[0.0], np.cumsum(np.diff(at_midnight, prepend=0.0) * step)])
+    for factor, flag in ((1.0, {"g"}), (2.0, {"F"})):
+        balance = np.round(10_000.0 - lost * factor, 6)
+        found = days_of(hours, balance=balance, meter=MONEY, policy=TARIFF_OF_2026)
+        assert set(found.flags("balance_mismatch")[10:]) <= flag, factor
+
+
+TARIFF_OF_2026 = Policy(tariff=MappingProxyType({"2026-01-01": (3.0, 3.6)}))
 
 
 def test_a_balance_in_coarse_steps_is_not_taken_for_a_loss(days_of) -> None:

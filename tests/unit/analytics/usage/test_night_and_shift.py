@@ -6,6 +6,8 @@ import math
 
 import pytest
 
+from fleet.policy import Policy
+
 #: Open from 8 to 22; 1 m³/h at night.
 DAY = [1.0] * 8 + [6.0] * 14 + [1.0] * 2
 NIGHTLY = [3.0] * 8 + [6.0] * 14 + [3.0] * 2
@@ -29,6 +31,14 @@ def test_a_night_without_data_is_missing_and_no_good_night(days_of) -> None:
 def test_a_customer_that_works_some_nights_is_not_found_at_each(days_of) -> None:
     week = DAY * 4 + NIGHTLY * 3
     assert "S" not in days_of(week * 4 + DAY * 2 + NIGHTLY * 4).flags("night_flow")
+
+
+@pytest.mark.parametrize(("share", "last"), [(0.1, "g"), (0.14, "F"), (0.106, "g"), (0.108, "F")])
+def test_how_many_nights_are_the_customers_way_is_the_companys_word(days_of, share: float, last: str) -> None:
+    # Three of the 28 nights before are as high, 0.107 of them.
+    history = DAY * 5 + NIGHTLY * 3 + DAY * 20
+    found = days_of(history + DAY * 3 + NIGHTLY * 4, policy=Policy(night_flow_seen_share=share))
+    assert found.flags("night_flow")[-1] == last
 
 
 @pytest.mark.parametrize(("as_high", "last"), [(2, "F"), (3, "g")])
