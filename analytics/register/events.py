@@ -41,6 +41,8 @@ class Events:
     #: The sample before was misread low, so that this one only came back.
     after_low: Mask
     after_spike: Mask
+    #: Fell, and may as well have rolled over: it did if the next sample goes on from there.
+    rolled: Mask
     #: Another meter is the likely reason.
     exchange: Mask
     #: The next sample has not come.
@@ -71,7 +73,7 @@ class Events:
         """Say at which the register really fell."""
         waited = self.fell & ~self.exchange
         flag = self._flags(waited & self.waits)
-        flag[waited & ~self.waits & ~self.low] = Flag.FAIL
+        flag[waited & ~self.waits & ~self.low & ~self.rolled] = Flag.FAIL
         return flag, waited
 
     def jumped(self) -> tuple[Flags, Mask]:
@@ -103,7 +105,9 @@ def find_events(
     before_us = seg.previous_of(time_us, at, old["before_us"])
     before, this = seg.previous_of(value, at, old["before"]), value[at]
     tolerance, elapsed_us = limits.tolerance_m3, time_us[at] - before_us
-    fell = (this < before - tolerance) & ~limits.rolled(before, this, elapsed_us)
+    # From near the top it rolled over; from afar the next sample tells, and nobody knows until then.
+    fell = (this < before - tolerance) & ~limits.rolled_near(before, this, elapsed_us)
+    rolled = fell & limits.rolled_far(before, this, elapsed_us)
     leapt = this > before + tolerance + limits.fastest * elapsed_us
     peak = this > before + tolerance + limits.doubtful * elapsed_us
     after = seg.next_of(value, at, np.nan)
@@ -125,6 +129,7 @@ def find_events(
         peak=peak,
         spike=spike,
         low=low,
+        rolled=rolled & (after >= this - tolerance) & ~low,
         after_low=_before(seg, at, low, old["after_low"]),
         after_spike=after_spike,
         exchange=limits.exchanged(before_us, time_us[at]),

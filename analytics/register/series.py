@@ -74,7 +74,8 @@ def analyse(block: Block, name: str, values: Floats, spoken: Mask | None, times_
     - *peak*: v above p by more than `overload_ratio` times Qmax can deliver;
     - *spike*: a peak, and n is back between p and what could have flowed since p;
     - *misread low*: fell, not from a spike, and n is not below p;
-    - *reversed*: fell, not from a spike, and n is below p too;
+    - *reversed*: fell, not from a spike, and n is below p too; but not where v is what comes after p
+      at Qmax or less across the register's top (`Limits.rolled_far`), and n goes on from there;
     - *jumped*: leapt, no spike, and not back from a misread low;
     - *exchanged*: reversed or jumped, and `Limits.exchanged` names another meter as the reason; then
       it is neither of the two.
