@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alerts.packed import STORED_LAYOUT, pack, unpack
-from analytics.state import initial_state
 from fleet.readings import ABSENT
 from storage.copy_arrays import decode_arrays
 from storage.copy_codec import CopyColumn
@@ -41,39 +40,45 @@ class Carried:
 
 def load_states(transaction: Transaction, meter_keys: NDArray[np.int32]) -> Carried:
     """Load the states of meters, sorted by number; a meter without one begins anew."""
-    wanted = {"meter_keys": meter_keys, "layout": STORED_LAYOUT}
-    keys, through_us, usable, lengths, packed = decode_arrays(
-        _LOADED, transaction.copy_out(_SQL["states_copy_out"], wanted)
-    )
-    found, sound = unpack(packed, lengths)
+    return decode_states(meter_keys, ask_states(transaction, meter_keys))
+
+
+def ask_states(transaction: Transaction, meter_keys: NDArray[np.int32]) -> bytes:
+    """Read the states of meters as `decode_states` takes them apart."""
+    return transaction.copy_out(_SQL["states_copy_out"], {"meter_keys": meter_keys, "layout": STORED_LAYOUT})
+
+
+def decode_states(meter_keys: NDArray[np.int32], data: bytes) -> Carried:
+    """Decode what `ask_states` gave for these meters."""
+    keys, through_us, usable, lengths, packed = decode_arrays(_LOADED, data)
     rows = np.searchsorted(meter_keys, keys)
-    if len(rows) == len(meter_keys) and np.array_equal(keys, meter_keys):
-        return Carried(found, through_us, sound & (usable == 1))
+    state, sound = unpack(packed, lengths, rows, len(meter_keys))
     carried = Carried(
-        state=initial_state(len(meter_keys)),
+        state=state,
         through_us=np.full(len(meter_keys), ABSENT, dtype=np.int64),
         usable=np.ones(len(meter_keys), dtype=np.bool_),
     )
-    carried.state[rows], carried.through_us[rows] = found, through_us
-    carried.usable[rows] = sound & (usable == 1)
+    carried.through_us[rows] = through_us
+    carried.usable[rows] = sound[rows] & (usable == 1)
     return carried
 
 
-def save_states(transaction: Transaction, meter_keys: NDArray[np.int32], state: NDArray[np.void]) -> None:
-    """Write the states of meters, sorted by number, in bulk; one that is still empty is written too.
-
-    The rows are where engines meet: two that decided on the same meter at the same time both
-    write its row, and the later one gets a SerializationError, whatever either of them read.
-    """
-    if len(meter_keys) == 0:
-        return
+def encode_states(meter_keys: NDArray[np.int32], state: NDArray[np.void]) -> bytes:
+    """Encode the states of meters, sorted by number, for `save_states`."""
     columns = {
         "meter_key": meter_keys,
         "evaluated_through": state["last_time_us"],
         "last_received_at": state["last_received_us"],
     }
-    transaction.execute(_SQL["states_stage_table"])
-    transaction.copy_in(
-        _SQL["states_stage_copy_in"], encode_varied(SAVED_COLUMNS, columns, "state", pack(state))
-    )
+    return encode_varied(SAVED_COLUMNS, columns, "state", pack(state))
+
+
+def save_states(transaction: Transaction, encoded: bytes, *, first: bool = True) -> None:
+    """Write states in bulk, the `first` or later ones of a transaction; an empty one is written, too.
+
+    The rows are where engines meet: two that decided on the same meter at the same time both
+    write its row, and the later one gets a SerializationError, whatever either of them read.
+    """
+    transaction.execute(_SQL["states_stage_table" if first else "states_stage_empty"])
+    transaction.copy_in(_SQL["states_stage_copy_in"], encoded)
     transaction.execute(_SQL["states_save"], {"layout": STORED_LAYOUT})

@@ -36,13 +36,14 @@ def due_now(transaction: Transaction, meters: MeterTable, timezone: str, now: da
     return Episodes.concatenate([by_clock, open_gaps(transaction, meters, now)])
 
 
-def note_newest(transaction: Transaction, state: NDArray[np.void]) -> None:
-    """Note the newest of the states that a cycle writes, in its transaction, for the clock of every engine.
+def note_newest(transaction: Transaction, newest_us: int) -> None:
+    """Note the newest device time that a cycle evaluated, in its transaction, for the clock of every engine.
+
+    ABSENT is none.
 
     `fleet_newest` is asked for each block of meters and not once for all of them: in one snapshot with
     the block's states, what waits there cannot have been stored after the question.
     """
-    newest_us = int(state["last_time_us"].max(initial=ABSENT))
     if newest_us != ABSENT:
         transaction.execute(_SQL["newest_note"], {"newest_us": newest_us})
 

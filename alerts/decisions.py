@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alerts.alarms.lifecycle import Event
+from alerts.alarms.model import Alarm, Change
 from alerts.alarms.reconcile import reconcile
 from alerts.alarms.scope import Scope
 from alerts.alarms.store import apply_changes, load_alarms
@@ -53,9 +54,20 @@ def decide(
     now
         The time of the decision.
     """
+    alarms = known_alarms(transaction, told, checks, scope, now)
+    return write_changes(transaction, reconcile(told.episodes, alarms, now, scope, told.arrivals), now)
+
+
+def known_alarms(
+    transaction: Transaction, told: Told, checks: Iterable[str], scope: Scope, now: datetime
+) -> list[Alarm]:
+    """Load the alarms that a decision on what was found has to know; parameters as in `decide`."""
     since_us = dict.fromkeys(scope.meters, to_us(now)) | _earliest(told.episodes)
-    alarms = load_alarms(transaction, since_us, sorted(checks))
-    changes = reconcile(told.episodes, alarms, now, scope, told.arrivals)
+    return load_alarms(transaction, since_us, sorted(checks))
+
+
+def write_changes(transaction: Transaction, changes: Sequence[Change], now: datetime) -> Decided:
+    """Write what was decided on alarms, the journal and visits."""
     applied = apply_changes(transaction, changes, now)
     tasks = create_alarm_tasks(transaction, applied, now)
     cancel_alarm_tasks(transaction, applied)

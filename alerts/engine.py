@@ -20,34 +20,24 @@ from numpy.typing import NDArray
 
 from alerts.alarms.scope import Scope
 from alerts.arrivals import Arrivals
-from alerts.carried import load_states, save_states
-from alerts.checkpoints import copy_carried, drop_from, save_kept
-from alerts.clock import DUE_CHECKS, due_now, note_newest
+from alerts.clock import DUE_CHECKS, due_now
+from alerts.cycle import Cycle
 from alerts.decisions import Decided, decide
-from alerts.evaluation import Evaluated, evaluate_plan, scope_of
+from alerts.evaluation import Sizes
 from alerts.failpoint import Failpoint, go_on
-from alerts.inspections.store import Planned, plan
+from alerts.inspections.planning import Planned, PlanStep, plan, plan_steps
+from alerts.line import Line
 from alerts.loop import Loop, Rhythm
 from alerts.meter_cache import MeterCache
 from alerts.pace import Pace
 from alerts.pieces import Told
 from alerts.rollups.upkeep import Upkeep, Upkept
-from alerts.rollups.work import leave_rollup_work
 from alerts.slow.daily import DailyPass, SlowStep
-from alerts.work import Claim, EngineCycle, Plan, claim, finish, plan_cycle
-from analytics.usage.evaluate import SLOW_CHECKS
-from fleet.checks import BY_CODE
-from fleet.readings import ReadingBatch
-from storage.database import Database, Transaction
+from alerts.work import EngineCycle, claim
+from storage.database import Database
 from storage.named_sql import load_queries
 
 _SQL = load_queries("alerts")
-
-#: All but the slow ones, which no stretch of readings decides.
-_ALL_CHECKS = frozenset(BY_CODE) - frozenset(SLOW_CHECKS)
-
-#: Steps of a cycle at which a test may let it fail, in their order.
-STEPS = ("claimed", "evaluated", "states_written", "alarms_written", "work_removed")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,8 +57,9 @@ class Engine:
         *,
         rows_per_cycle: int = 32,
         readings_per_cycle: int = 200_000,
-        readings_per_block: int = 500_000,
-        meters_per_clock_block: int = 5_000,
+        meters_per_part: int = Sizes().meters,
+        readings_per_block: int = Sizes().readings,
+        meters_per_clock_block: int = 2_500,
         failpoint: Failpoint = go_on,
     ) -> None:
         """Make an engine.
@@ -81,14 +72,15 @@ class Engine:
             How much work one transaction takes at most; a row is what ingest committed at once.
         readings_per_cycle
             How large a cycle may become, about, while there is more work than that.
-        readings_per_block, meters_per_clock_block
+        meters_per_part, readings_per_block, meters_per_clock_block
             What is held in memory at once, give or take one meter.
         failpoint
             Called with each of `STEPS`; a test raises there.
         """
         self._database = database
         self._pace = Pace(rows_per_cycle, readings_per_cycle)
-        self._readings_per_block = readings_per_block
+        self._sizes = Sizes(meters_per_part, readings_per_block)
+        self._line = Line()
         self._meters_per_clock_block = meters_per_clock_block
         self._failpoint = failpoint
         self._cache = MeterCache()
@@ -153,14 +145,30 @@ class Engine:
     def plan(self, today: date, now: datetime, timezone: str | None = None) -> Planned:
         """Write the obligations of the periods running today, and their tasks."""
         with self._database.transaction() as transaction:
-            return plan(transaction, today, now, timezone)
+            steps = plan_steps(transaction, today, timezone)
+        return self._plan(steps, now)
 
     def plan_everywhere(self, now: datetime) -> Planned:
         """Plan for each company's own today."""
+        return self._plan(self.plan_steps(now), now)
+
+    def plan_steps(self, now: datetime) -> list[PlanStep]:
+        """List what planning for each company's own today has to do, in steps of one transaction each."""
         with self._database.transaction() as transaction:
-            zones = [row["timezone"] for row in transaction.rows(_SQL["meters_by_timezone"])]
-        done = [self.plan(now.astimezone(ZoneInfo(zone)).date(), now, zone) for zone in zones]
-        return Planned(sum(p.obligations for p in done), sum(p.tasks for p in done))
+            zones = [row["timezone"] for row in transaction.rows(_SQL["timezones"])]
+            return [
+                step
+                for zone in zones
+                for step in plan_steps(transaction, now.astimezone(ZoneInfo(zone)).date(), zone)
+            ]
+
+    def run_plan_step(self, step: PlanStep, now: datetime) -> Planned:
+        """Do one step, so that new readings need not wait for the whole registry."""
+        with self._database.transaction() as transaction:
+            return plan(transaction, step, now)
+
+    def _plan(self, steps: list[PlanStep], now: datetime) -> Planned:
+        return sum((self.run_plan_step(step, now) for step in steps), Planned())
 
     def run_forever(
         self, stop: threading.Event, clock: Callable[[], datetime], rhythm: Rhythm | None = None
@@ -174,44 +182,6 @@ class Engine:
             if claimed is None:
                 return EngineCycle()
             self._failpoint("claimed")
-            return self._cycle(transaction, claimed, now)
-
-    def _cycle(self, transaction: Transaction, claimed: Claim, now: datetime) -> EngineCycle:
-        meters = self._cache.table(transaction, claimed.meter_keys, now)
-        carried = load_states(transaction, meters.meter_key)
-        todo = plan_cycle(transaction, claimed, meters.meter_key, carried)
-
-        def roll_up(readings: ReadingBatch) -> None:
-            leave_rollup_work(transaction, readings, claimed.meter_keys, claimed.since_us, now)
-
-        done = evaluate_plan(transaction, todo, meters, self._readings_per_block, roll_up)
-        self._failpoint("evaluated")
-        self._write_states(transaction, todo, claimed, done)
-        self._failpoint("states_written")
-        told = Told.concatenate(done.told)
-        decided = decide(transaction, told, _ALL_CHECKS, scope_of(todo, done), now)
-        save_kept(transaction, done.kept)
-        self._failpoint("alarms_written")
-        # Last of all writing: should two connections share a row, they meet for a moment only.
-        note_newest(transaction, done.state)
-        finish(transaction, claimed)
-        self._failpoint("work_removed")
-        return EngineCycle(
-            claimed=len(claimed.ids),
-            meters=len(meters),
-            reevaluated=int(todo.again.sum()),
-            from_start=int(todo.from_start.sum()),
-            readings=done.readings,
-            decided=decided,
-        )
-
-    def _write_states(self, transaction: Transaction, todo: Plan, claimed: Claim, done: Evaluated) -> None:
-        """Write what is carried, and what is kept of what was carried.
-
-        First of all writing: where two engines meet, the later one finds out before it did more.
-        """
-        copy_carried(transaction, todo.meter_keys, done.rung)
-        save_states(transaction, todo.meter_keys, done.state)
-        late = todo.meter_keys[todo.again]
-        since_us = claimed.since_us[np.searchsorted(claimed.meter_keys, late)]
-        drop_from(transaction, late, since_us)
+            meters = self._cache.table(transaction, claimed.meter_keys, now)
+            with self._line.orders() as orders:
+                return Cycle(transaction, orders, claimed, now, self._failpoint).run(meters, self._sizes)

@@ -1,19 +1,26 @@
-"""A cycle's evaluation: which readings, from which states, and for what that speaks."""
+"""A cycle's evaluation: which readings, from which states, and for what that speaks.
+
+Meters are taken in parts. While the checks judge one of them, the database reads the next one: its
+states, and with what they say its readings.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alerts.alarms.scope import Scope
+from alerts.carried import ask_states, decode_states
 from alerts.checkpoints import Kept
 from alerts.clock import DUE_CHECKS
 from alerts.ladder import NO_BORDER, border_rung
+from alerts.line import Orders
 from alerts.pieces import Told, evaluate_again, tell, with_untouched
-from alerts.work import Plan, blocks
+from alerts.work import Claim, Plan, ask_going_on, blocks, plan_cycle
 from analytics.pipeline import evaluate
 from analytics.usage.evaluate import SLOW_CHECKS
 from fleet.checks import BY_CODE
@@ -43,16 +50,64 @@ class Evaluated:
     rung: NDArray[np.int16] = field(default_factory=lambda: np.empty(0, dtype=np.int16))
 
 
-def evaluate_plan(
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What is held in memory at once, give or take one meter."""
+
+    #: States of so many meters stay near the processor.
+    meters: int = 8_192
+    #: Of what is evaluated again.
+    readings: int = 500_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Some of a claim's meters: what to read of them, and what is on its way."""
+
+    claimed: Claim
+    plan: Plan
+    meters: MeterTable
+    going_on: Future[bytes] | None
+
+
+def parts_of(
+    transaction: Transaction, orders: Orders, claimed: Claim, meters: MeterTable, size: int
+) -> Iterator[Part]:
+    """Plan a claim's meters part by part, in their order; each is yielded when the next one is being read."""
+    ahead: Part | None = None
+    for part in _planned(transaction, orders, claimed, meters, size):
+        if ahead is not None:
+            yield ahead
+        ahead = part
+    if ahead is not None:
+        yield ahead
+
+
+def _planned(
+    transaction: Transaction, orders: Orders, claimed: Claim, meters: MeterTable, size: int
+) -> Iterator[Part]:
+    tables = [meters.take(slice(at, at + size)) for at in range(0, len(meters), size)]
+    coming = [orders.later(ask_states, transaction, table.meter_key) for table in tables[:1]]
+    for number, table in enumerate(tables):
+        if number + 1 < len(tables):
+            coming.append(orders.later(ask_states, transaction, tables[number + 1].meter_key))
+        carried = decode_states(table.meter_key, coming.pop(0).result())
+        mine = claimed.of(table.meter_key)
+        plan = plan_cycle(transaction, orders, mine, carried)
+        yield Part(mine, plan, table, ask_going_on(transaction, orders, plan))
+
+
+def evaluate_part(
     transaction: Transaction,
-    plan: Plan,
-    meters: MeterTable,
+    orders: Orders,
+    part_: Part,
     most_readings: int,
     each: Callable[[ReadingBatch], None],
 ) -> Evaluated:
-    """Run the checks on a plan's readings, block by block; `each` is handed every block, too."""
+    """Run the checks on the readings of a part, block by block; `each` is handed every block, too."""
+    plan, meters = part_.plan, part_.meters
     done = Evaluated(plan.state)
-    for part, readings in blocks(transaction, plan, most_readings):
+    for part, readings in blocks(transaction, orders, plan, part_.going_on, most_readings):
         whole = len(part) == len(plan)
         again, state = bool(plan.again[part[0]]), plan.state if whole else plan.state[part]
         if again:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from alerts.decisions import Decided
 from alerts.exceptions import StaleDecisionError
-from alerts.inspections.store import Planned
+from alerts.inspections.planning import Planned
 from alerts.rollups.upkeep import Upkept
 from alerts.rollups.work import waiting as rollups_waiting
 from alerts.slow.daily import SlowStep
@@ -51,8 +51,11 @@ class Runs(Protocol):
     def run_slow(self, now: datetime) -> SlowStep:
         """Judge some of the days that are over."""
 
-    def plan_everywhere(self, now: datetime) -> Planned:
-        """Write obligations and their tasks."""
+    def plan_steps(self, now: datetime) -> Sequence[Any]:
+        """List what the planning has to do."""
+
+    def run_plan_step(self, step: Any, now: datetime) -> Planned:
+        """Write obligations of some customers, and their tasks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +122,10 @@ class Loop:
         self._next_rollups: datetime | None = None
         self._next_slow: datetime | None = None
         self._planned: Any = None
-        #: What is left of the clock's present run.
+        #: What is left of the clock's present run, and of the planning's.
         self._blocks: list[Any] = []
+        self._plans: list[Any] = []
+        self._plan_next = False
 
     def run(self, stop: threading.Event, clock: Callable[[], datetime]) -> None:
         """Step until told to stop; the database may come and go meanwhile."""
@@ -155,20 +160,25 @@ class Loop:
         if cycle.claimed:
             self.figures.add_cycle(cycle)
         if self._next_clock is None or now >= self._next_clock:
-            self._plan_if_due(now)
+            self._list_plans_if_due(now)
             self._blocks = list(self._engine.clock_blocks())
             self._next_clock = now + timedelta(seconds=self._rhythm.clock_every_s)
-        if self._blocks:
-            # One at a time: new readings do not wait until the clock has looked at the whole fleet.
+        # One at a time, and in turns: new readings wait neither for the clock to have looked at the whole
+        # fleet nor for everybody's plan.
+        if self._blocks and not (self._plans and self._plan_next):
             self.figures.add_decided(self._engine.run_clock_block(self._blocks[-1], now))
             self._blocks.pop()
+            self._plan_next = True
+        elif self._plans:
+            self._plan(now)
+            self._plan_next = False
         rolling = self._roll_up_if_due(now)
         # What is not rolled up yet would only have to be judged again.
         judging = not rolling and self._judge_if_due(now)
         if self._next_heartbeat is None or now >= self._next_heartbeat:
             self._beat(now, self._started_at)
             self._next_heartbeat = now + timedelta(seconds=self._rhythm.heartbeat_every_s)
-        return cycle.claimed > 0 or rolling or judging or bool(self._blocks)
+        return cycle.claimed > 0 or rolling or judging or bool(self._blocks or self._plans)
 
     def _roll_up_if_due(self, now: datetime) -> bool:
         """Do one step of the roll-ups' upkeep, so that alarms wait for no more than that."""
@@ -195,7 +205,7 @@ class Loop:
             self._next_slow = now + timedelta(seconds=self._rhythm.slow_every_s)
         return done.meters > 0
 
-    def _plan_if_due(self, now: datetime) -> None:
+    def _list_plans_if_due(self, now: datetime) -> None:
         """Plan on each new day of any company, and when the registry changed."""
         with self._database.transaction() as transaction:
             registry = transaction.row(_SQL["registry_version"])
@@ -203,10 +213,16 @@ class Loop:
         wanted = (registry, [now.astimezone(ZoneInfo(zone)).date() for zone in zones])
         if wanted == self._planned:
             return
-        done = self._engine.plan_everywhere(now)
+        self._plans = list(self._engine.plan_steps(now))
+        self._plans.reverse()
+        self._planned = wanted
+
+    def _plan(self, now: datetime) -> None:
+        """Plan for some customers, so that alarms wait for no more than that."""
+        done = self._engine.run_plan_step(self._plans[-1], now)
+        self._plans.pop()
         self.figures.obligations += done.obligations
         self.figures.tasks_created += done.tasks
-        self._planned = wanted
 
     def _beat(self, now: datetime, started_at: datetime) -> None:
         with self._database.transaction() as transaction:

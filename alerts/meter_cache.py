@@ -9,11 +9,15 @@ from numpy.typing import NDArray
 
 from alerts.policies import CurrentPolicies
 from fleet.meter_table import MeterTable
+from storage.copy_arrays import decode_arrays
 from storage.database import Transaction
 from storage.named_sql import load_queries
 from storage.registry import load_meters
 
 _SQL = load_queries("alerts")
+
+#: What `meter_versions` gives, array by array.
+_VERSIONS = ("int4", "timestamptz", "int8")
 
 
 class MeterCache:
@@ -31,12 +35,12 @@ class MeterCache:
 
         Without `now` it is the database's own.
         """
-        row = transaction.row(_SQL["meter_versions"], {"meter_keys": meter_keys, "now": now}) or {}
-        if self._current.renew(transaction, row.get("policy_ids") or [], now):
+        wanted = {"meter_keys": meter_keys, "now": now}
+        found = transaction.copy_out(_SQL["meter_versions"], wanted)
+        keys, updated_us, versions = decode_arrays(_VERSIONS, found)
+        if self._current.renew(transaction, versions.tolist(), now):
             self._table = MeterTable.build([], [])
             self._updated_us = np.empty(0, dtype=np.int64)
-        keys = np.array(row.get("meter_keys") or [], dtype=np.int32)
-        updated_us = np.array(row.get("updated_us") or [], dtype=np.int64)
         outdated = ~self._holds(keys, updated_us)
         if outdated.any():
             self._renew(transaction, keys[outdated], updated_us[outdated])

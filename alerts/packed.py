@@ -44,7 +44,12 @@ def pack(state: NDArray[np.void]) -> Iterator[Group]:
         yield rows, packed
 
 
-def unpack(packed: NDArray[np.uint8], lengths: NDArray[Any]) -> tuple[NDArray[np.void], NDArray[np.bool_]]:
+def unpack(
+    packed: NDArray[np.uint8],
+    lengths: NDArray[Any],
+    places: NDArray[np.intp] | None = None,
+    count: int | None = None,
+) -> tuple[NDArray[np.void], NDArray[np.bool_]]:
     """Unpack states that stand one behind the other; gives them, and which could be read.
 
     Parameters
@@ -53,18 +58,20 @@ def unpack(packed: NDArray[np.uint8], lengths: NDArray[Any]) -> tuple[NDArray[np
         All bytes of all states.
     lengths
         Shape (n,): how many bytes each has.
+    places, count
+        Where each goes among so many; a place where none goes holds the empty state, and was not read.
 
     """
     lengths = lengths.astype(np.intp)
     starts = np.cumsum(lengths) - lengths
-    words = np.empty((len(lengths), _WORDS), dtype=np.int64)
-    read = np.zeros(len(lengths), dtype=np.bool_)
+    words = np.zeros((len(lengths) if count is None else count, _WORDS), dtype=np.int64)
+    read = np.zeros(len(words), dtype=np.bool_)
     for length in np.unique(lengths):
         rows = np.flatnonzero(lengths == length)
-        count, rest = divmod(int(length) - _MAP_BYTES, _WORD_BYTES)
-        if rest == 0 and count >= 0:
-            read[rows] = _unpack_group(_at(packed, starts[rows], int(length)), count, rows, words)
-    words[~read] = 0
+        full, rest = divmod(int(length) - _MAP_BYTES, _WORD_BYTES)
+        if rest == 0 and full >= 0:
+            to = rows if places is None else places[rows]
+            read[to] = _unpack_group(_at(packed, starts[rows], int(length)), full, to, words)
     words ^= _EMPTY
     return words.view(np.uint8)[:, : STATE_DTYPE.itemsize].view(STATE_DTYPE)[:, 0], read
 
@@ -76,9 +83,8 @@ def _unpack_group(
     sound: NDArray[np.bool_] = np.count_nonzero(differ, axis=1) == count
     if not sound.all():
         rows, packed, differ = rows[sound], packed[sound], differ[sound]
-    unpacked = np.zeros((len(rows), _WORDS), dtype=np.int64)
-    unpacked[differ] = np.ascontiguousarray(packed[:, _MAP_BYTES:]).view(np.int64).ravel()
-    words[rows] = unpacked
+    row, word = np.nonzero(differ)
+    words[rows[row], word] = np.ascontiguousarray(packed[:, _MAP_BYTES:]).view(np.int64).ravel()
     return sound
 
 

@@ -1,29 +1,21 @@
 -- work_claim --
--- Takes the oldest work that no other engine holds: each meter, and its earliest new reading.
-WITH claimed AS MATERIALIZED (
-    SELECT dirty_work_id, meter_keys, since FROM dirty_work
-    ORDER BY dirty_work_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-), item AS (
-    SELECT work.meter_key, min(work.since) AS since
-    FROM claimed, unnest(claimed.meter_keys, claimed.since) AS work (meter_key, since)
-    GROUP BY work.meter_key
-)
-SELECT (SELECT array_agg(dirty_work_id) FROM claimed) AS ids,
-    array_agg(meter_key ORDER BY meter_key) AS meter_keys,
-    array_agg((extract(epoch FROM since) * 1000000)::bigint ORDER BY meter_key) AS since_us
-FROM item
-
--- work_beyond --
--- Finds where each meter's readings in work that was not claimed begin, after what is evaluated.
-SELECT array_agg(meter_key) AS meter_keys, array_agg(since_us) AS since_us
-FROM (
-    SELECT wanted.meter_key, min((extract(epoch FROM work.since) * 1000000)::bigint) AS since_us
-    FROM dirty_work, unnest(dirty_work.meter_keys, dirty_work.since) AS work (meter_key, since),
-        unnest(%(meter_keys)s::integer[], %(through_us)s::bigint[]) AS wanted (meter_key, through_us)
-    WHERE NOT dirty_work.dirty_work_id = ANY(%(claimed)s) AND wanted.meter_key = work.meter_key
-        AND work.since > timestamptz 'epoch' + wanted.through_us * interval '1 microsecond'
-    GROUP BY wanted.meter_key
-) AS beyond
+-- Takes the oldest work that no other engine holds: each meter, its earliest new reading and its latest one;
+-- each column as one run of bytes. Work that does not say how far it reaches is meant to reach everything.
+COPY (
+    WITH claimed AS MATERIALIZED (
+        SELECT dirty_work_id, meter_keys, since, until FROM dirty_work
+        ORDER BY dirty_work_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    ), item AS (
+        SELECT work.meter_key, min(work.since) AS since,
+            max(coalesce(work.until, timestamptz 'epoch' + %(far_us)s * interval '1 microsecond')) AS until
+        FROM claimed, unnest(claimed.meter_keys, claimed.since, claimed.until) AS work (meter_key, since, until)
+        GROUP BY work.meter_key ORDER BY work.meter_key
+    )
+    SELECT (SELECT string_agg(int8send(dirty_work_id), ''::bytea) FROM claimed),
+        string_agg(int4send(meter_key), ''::bytea), string_agg(timestamptz_send(since), ''::bytea),
+        string_agg(timestamptz_send(until), ''::bytea)
+    FROM item
+) TO STDOUT (FORMAT binary)
 
 -- work_done --
 -- Removes work in the transaction that did it.
@@ -34,15 +26,19 @@ DELETE FROM dirty_work WHERE dirty_work_id = ANY(%(claimed)s)
 SELECT count(*) AS waiting, min(created_at) AS oldest_at FROM dirty_work
 
 -- meter_versions --
--- Tells of some meters when each was changed last, and which versions of the policies are valid.
-SELECT array_agg(meter_key ORDER BY meter_key) AS meter_keys,
-    array_agg((extract(epoch FROM updated_at) * 1000000)::bigint ORDER BY meter_key) AS updated_us,
-    (SELECT array_agg(policy_id) FROM (
-        SELECT DISTINCT ON (company) policy_id FROM policy
-        WHERE valid_from <= coalesce(%(now)s::timestamptz, transaction_timestamp())
-        ORDER BY company, valid_from DESC, policy_id DESC
-    ) AS valid) AS policy_ids
-FROM meter WHERE meter_key = ANY(%(meter_keys)s)
+-- Tells of some meters when each was changed last, and which versions of the policies are valid; each
+-- column as one run of bytes.
+COPY (
+    SELECT string_agg(int4send(meter_key), ''::bytea), string_agg(timestamptz_send(updated_at), ''::bytea),
+        (SELECT string_agg(int8send(policy_id), ''::bytea) FROM (
+            SELECT DISTINCT ON (company) policy_id FROM policy
+            WHERE valid_from <= coalesce(%(now)s::timestamptz, transaction_timestamp())
+            ORDER BY company, valid_from DESC, policy_id DESC
+        ) AS valid)
+    FROM (
+        SELECT meter_key, updated_at FROM meter WHERE meter_key = ANY(%(meter_keys)s) ORDER BY meter_key
+    ) AS wanted
+) TO STDOUT (FORMAT binary)
 
 -- meters_by_timezone --
 -- Lists every meter under its company's time zone.
@@ -78,6 +74,10 @@ CREATE TEMPORARY TABLE IF NOT EXISTS meter_state_new (
 -- states_stage_copy_in --
 -- Takes new states in, in the order of the meters.
 COPY meter_state_new FROM STDIN (FORMAT binary)
+
+-- states_stage_empty --
+-- Makes room for more states of the same transaction.
+TRUNCATE meter_state_new
 
 -- states_save --
 -- Writes what the checks carry. The rows come as they were taken in, so in the order of the meters, and

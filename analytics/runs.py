@@ -15,7 +15,8 @@ from analytics.segments import Array, Mask, Positions, Segments, lowest_so_far
 class Runs:
     """r runs among the samples of segments; a run's first sample, which goes on with nothing, is left out.
 
-    Where a segment's first sample goes on, the run began before, and its first sample was carried.
+    Where a segment's first sample goes on, the run began before, and its first sample was carried: it
+    is numbers of the state and has no position, which is why these are not `kernels.flat.Runs`.
     """
 
     seg: Segments

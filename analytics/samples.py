@@ -21,7 +21,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """k samples of a block of n readings: those that report a quantity and are no dropout frames."""
+    """k samples of a block of n readings: those that report a quantity and are no dropout frames.
+
+    A dozen checks look at each selection, so it is made once, and earlier samples are numbers of the state;
+    the kernels' own `Samples` serve one look and keep all in place, with the earlier ones in front.
+    """
 
     seg: Segments
     #: Position of each sample in the block; all of it where nothing is left out.

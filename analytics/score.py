@@ -34,6 +34,8 @@ class CheckScore:
     false: int
     #: Of the wrong ones, those that call somebody.
     false_pages: int
+    #: Of those that nobody can judge, those that call somebody.
+    undecided_pages: int = 0
     #: Seconds from the fault, and from when it could be told, until it was raised; one for each
     #: fault that was found at a level that counts.
     delays_s: NDArray[np.float64] = field(repr=False)
@@ -91,6 +93,11 @@ def score(truth: Truth, findings: Findings, levels: tuple[int, ...]) -> dict[str
 def false_pages_per_1000_meter_weeks(scores: Mapping[str, CheckScore], meter_weeks: float) -> float:
     """Give how often somebody is called for nothing, per 1,000 meters and week."""
     return 1000.0 * sum(one.false_pages for one in scores.values()) / meter_weeks
+
+
+def undecided_pages_per_1000_meter_weeks(scores: Mapping[str, CheckScore], meter_weeks: float) -> float:
+    """Give how often somebody is called for what telemetry cannot tell, per 1,000 meters and week."""
+    return 1000.0 * sum(one.undecided_pages for one in scores.values()) / meter_weeks
 
 
 def meter_weeks(meters: int, span_us: int) -> float:
@@ -179,6 +186,7 @@ def _score(
         undecided=counts[Kind.UNDECIDED],
         false=counts[_WRONG],
         false_pages=int((page & (verdict == _WRONG)).sum()),
+        undecided_pages=int((page & (verdict == Kind.UNDECIDED)).sum()),
         delays_s=(raised_us - truth.from_us)[counted] / US_PER_S,
         delays_from_decidable_s=(raised_us - truth.decidable_us)[counted] / US_PER_S,
     )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.kernels.borders import Borders
+from analytics.kernels.graded import time_gap
 from fleet.flags import Flag
 
 Array = NDArray[Any]
@@ -32,9 +33,7 @@ class Segments:
     @classmethod
     def of(cls, row: NDArray[np.integer[Any]]) -> Self:
         """Find the borders between meters; `row` is each sample's."""
-        starts = np.flatnonzero(row[1:] != row[:-1])
-        starts += 1
-        starts = np.append(np.zeros(min(len(row), 1), dtype=np.intp), starts)
+        starts = Borders.of(row).starts
         return cls(len(row), starts, row[starts].astype(np.intp))
 
     def __len__(self) -> int:
@@ -48,8 +47,7 @@ class Segments:
     @cached_property
     def counts(self) -> Positions:
         """Samples of each segment, shape (k,)."""
-        counts: Positions = self.stops - self.starts
-        return counts
+        return self.borders.counts
 
     @cached_property
     def borders(self) -> Borders:
@@ -79,7 +77,7 @@ class Segments:
 
     def segment_of(self, at: Positions) -> Positions:
         """Find the segment of each position."""
-        return self.starts.searchsorted(at, side="right") - 1
+        return self.borders.segment(at)
 
     def meter_of(self, at: Positions) -> Positions:
         """Find the row of the meter of each position."""
@@ -118,18 +116,8 @@ class Segments:
 
     def late(self, time_us: Array, carried_us: Array, limit_us: Array) -> Positions:
         """Find the samples that come longer than their meter's limit, shape (m,), after the one before."""
-        if self.n == 0:
-            return self.starts
         elapsed_us = self.rises(time_us, carried_us)
-        at = np.flatnonzero(elapsed_us > limit_us.min())
-        return at[elapsed_us[at] > limit_us[self.meter_of(at)]]
-
-    def following(self, values: Array, fill: Any) -> Array:
-        """Look one ahead within each segment; the last takes `fill`."""
-        out = np.empty_like(values)
-        out[:-1] = values[1:]
-        out[self.stops - 1] = fill
-        return out
+        return time_gap(elapsed_us, self.borders, limit_us[self.meters]).at
 
     def next_of(self, values: Array, at: Positions, fill: Any) -> Array:
         """Look one ahead of some positions; a segment's last takes `fill`."""
@@ -164,12 +152,6 @@ class Segments:
             return np.full(len(self.starts), -1, dtype=np.intp)
         at = events[np.searchsorted(events, self.stops) - 1]
         return np.where((at >= self.starts) & (at < self.stops), at, -1)
-
-    def opening(self, values: Array, carried: Array) -> Array:
-        """Give each meter the value of its first sample; one without samples keeps what it carried."""
-        out = np.array(carried, dtype=values.dtype)
-        out[self.meters] = values[self.starts]
-        return out
 
     def closing(self, values: Array, carried: Array) -> Array:
         """Give each meter the value of its last sample; one without samples keeps what it carried."""
@@ -241,12 +223,6 @@ class Tailed:
         out = flag.copy()
         out[spoken_of] = Flag.UNKNOWN
         return out
-
-
-def spread_ranges(begins: Positions, counts: Positions) -> Positions:
-    """Give all positions of stretches that begin somewhere and have so many, one after the other."""
-    shift = begins - (np.cumsum(counts) - counts)
-    return np.repeat(shift, counts) + np.arange(counts.sum())
 
 
 def lowest_so_far(values: NDArray[np.float64], starts: Mask) -> NDArray[np.float64]:

@@ -66,6 +66,7 @@ class Device:
     outage_share: float = 0.0
     loss_share: float = 0.0
     pilot_qmax: float = 0.0
+    pilot_lit_us: int = 0
     battery_renewed_us: int = 0
     clock_ahead_s: int = 0
 

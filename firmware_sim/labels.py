@@ -118,7 +118,7 @@ def _undecided(fault: InjectedFault, spec: Spec, meter: Meter, population: Popul
 
 
 def _of_disturbances(place: int, population: Population) -> Iterator[Label]:
-    """Label silences of the line, what they swallow, and idle seasons."""
+    """Label silences of the line and what they swallow, idle seasons, and pilot flames that are lit."""
     device = {name: column[place] for name, column in population.devices.columns.items()}
     start_us, end_us = (round(t.timestamp() * 1e6) for t in (population.start, population.end))
     outages, late = bad_days(population.seed, place, device, start_us, end_us)
@@ -133,6 +133,9 @@ def _of_disturbances(place: int, population: Population) -> Iterator[Label]:
         for check in ("usage_shift", "night_flow", "idle_or_stuck"):
             after_us = 2 * _DAY_US if check == "idle_or_stuck" else _AFTER_SLOW_US
             yield _aside(place, check, Word.UNDECIDED, idle_from_us, idle_until_us + after_us, "idle season")
+    if lit_us := int(device["pilot_lit_us"]):
+        for check in ("small_continuous_flow", "night_flow", "usage_shift"):
+            yield _aside(place, check, Word.UNDECIDED, lit_us, end_us, "pilot lit")
 
 
 def _of_holes(

@@ -68,7 +68,9 @@ def _added(line: Timeline, snapshot: Flow, passed: Flow) -> tuple[Flow, Flow]:
     qmax, strength = line["qmax_m3h"], line["strength"]
     flow = strength * qmax * _flicker(line, 0.1)
     leaks = line.during(Fault.SMALL_LEAK) | line.during(Fault.SMALL_LEAK_RESTLESS)
-    leak = np.where(leaks, _LEAK_QMAX * flow, 0.0) + line["pilot_qmax"] * qmax * _flicker(line, 0.1)
+    leak = np.where(leaks, _LEAK_QMAX * flow, 0.0)
+    lit = line.time_us >= line["pilot_lit_us"]
+    leak += np.where(lit, line["pilot_qmax"], 0.0) * qmax * _flicker(line, 0.1)
     hour = local_hour(line.time_us)
     night = line.during(Fault.NIGHT_FLOW) & (hour >= _NIGHT[0]) & (hour < _NIGHT[1])
     left_on = np.where(night, flow, 0.0)

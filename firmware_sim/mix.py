@@ -75,8 +75,9 @@ class Disturbances:
     late_share: float = 0.0
     outage_share: float = 0.0
     loss_share: float = 0.0
-    #: A pilot flame burns this share of Qmax day and night, and always did.
+    #: A pilot flame burns this share of Qmax day and night, since it was lit: always, or in the season.
     pilot_qmax: float = 0.0
+    pilot_lit_us: int = 0
     #: When the battery is replaced by a fresh one; 0 for never.
     battery_renewed_us: int = 0
     #: The clock is never quite right.
@@ -104,6 +105,10 @@ def disturb(
     seasonal = profile in _SEASONAL
     if seasonal and kind[2] < _IDLE:
         _rest(drawn, stage, rng)
+    if not roots and not drawn.pilot_qmax and rng.uniform() < _LIT:
+        lit = stage.start + stage.span * rng.uniform(0.35, 0.7)
+        drawn.pilot_lit_us = round(lit.timestamp() * 1e6)
+        drawn.pilot_qmax = float(rng.uniform(*_LIT_QMAX))
     return drawn
 
 
@@ -111,6 +116,8 @@ _LATE, _LOSSY, _IDLE = 0.15, 0.3, 0.3
 _PILOTS, _RENEWED = 0.15, 0.1
 #: Well above the Qmin of a diaphragm meter, and well below what counts as a small flow.
 _PILOT_QMAX = 0.012
+#: So many feed one that is lit within the history: what begins looks like a leak.
+_LIT, _LIT_QMAX = 0.2, (0.008, 0.012)
 _CLOCK_S = (-40, 40)
 #: A school in holidays, a heating boiler in summer.
 _SEASONAL = ("school", "boiler")

@@ -84,7 +84,8 @@ CATALOGUE: tuple[CheckSpec, ...] = (
     _spec(29, "low_reception", _N, _N, None, "1"),
     _spec(30, "clock_skew", _N, _N, None, "s"),
     _spec(31, "status_reported", _N, _M, None, "1"),
-    _spec(32, "small_continuous_flow", _M, _M, TaskKind.ALARM_VISIT, "m3/h"),
+    # A pilot flame that was lit looks the same: a visit, and a page only for what none burns.
+    _spec(32, "small_continuous_flow", _N, _M, TaskKind.ALARM_VISIT, "m3/h"),
     _spec(33, "night_flow", _N, _N, TaskKind.ALARM_VISIT, "m3/h"),
     _spec(34, "usage_shift", _N, _N, None, "1"),
     _spec(35, "meter_oversized", _I, _I, None, "1"),

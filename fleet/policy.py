@@ -113,6 +113,10 @@ class Policy:
     overdraft: float = 0.0
     #: A snapshot up to this share of Qmax is a zero that creeps, and no flow behind a closed valve.
     creep_share_of_qmax: float = 0.0005
+    #: What Qmax delivers in this time may still pass a valve that closes.
+    last_gas_s: float = 30.0
+    #: Gas that passed a closed valve, or without a balance, is over once nothing moved for so long.
+    barred_rest_s: int = 86400
     #: A prepaid balance that does not change for so long (some are settled once a day) while the
     #: register moves by so many steps, and by so much at least, is frozen.
     balance_frozen_for_s: int = 2 * 86400
@@ -126,6 +130,8 @@ class Policy:
     #: Days in a row without rest, with a small constant flow, that make a leak suspected, and FAIL; 3 to 14.
     leak_days: float = 3.0
     leak_fail_days: float = 7.0
+    #: A smaller flow is never FAIL, for a few pilot flames may burn it, m³/h.
+    leak_fail_m3h: float = 0.3
     #: A flow below this share of Qmax, or below Qmin, is small.
     leak_share_of_qmax: float = 0.02
     #: On at least this share of its days before a meter must have rested for the check to decide.

@@ -18,5 +18,6 @@ def leave_dirty_work(transaction: Transaction, written: Written, now: datetime) 
             "created_at": now,
             "meter_keys": written.meter_keys,
             "since_us": written.since_us,
+            "until_us": written.until_us,
         }
         transaction.execute(_SQL["ingest_dirty_work_insert"], work)

@@ -74,11 +74,12 @@ WHERE ingest_canary.token < excluded.token OR ingest_canary.sent_at > excluded.s
 SELECT token FROM ingest_canary WHERE identity = %(identity)s
 
 -- ingest_dirty_work_insert --
--- Leaves word for the engine: which meters have new readings, and since when.
-INSERT INTO dirty_work (created_at, meter_keys, since)
+-- Leaves word for the engine: which meters have new readings, since when and until when.
+INSERT INTO dirty_work (created_at, meter_keys, since, until)
 SELECT %(created_at)s, %(meter_keys)s::integer[],
-    array_agg(timestamptz 'epoch' + new.us * interval '1 microsecond' ORDER BY new.at)
-FROM unnest(%(since_us)s::bigint[]) WITH ORDINALITY AS new (us, at)
+    array_agg(timestamptz 'epoch' + new.since_us * interval '1 microsecond' ORDER BY new.at),
+    array_agg(timestamptz 'epoch' + new.until_us * interval '1 microsecond' ORDER BY new.at)
+FROM unnest(%(since_us)s::bigint[], %(until_us)s::bigint[]) WITH ORDINALITY AS new (since_us, until_us, at)
 
 -- ingest_status_upsert --
 -- Stores what meters say of themselves.

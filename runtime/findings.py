@@ -49,7 +49,8 @@ _DETAILS = {
     "correction_mismatch": "The standard volume is {value:.1%} off what pressure and temperature make of it.",
     "low_reception": "Only {value:.0%} of the expected readings of a day came.",
     "small_continuous_flow": (
-        "Never at rest, as it used to be: {value:g} m³/h flow day and night. A leak is suspected."
+        "Never at rest, as it used to be: {value:g} m³/h flow day and night. "
+        "A leak, or a pilot flame that was lit."
     ),
     "night_flow": "Nights took {value:g} m³/h, far more than the nights before.",
     "usage_shift": "A week took {value:.2g} times what the weeks before lead one to expect.",

@@ -66,7 +66,7 @@ CREATE TEMPORARY TABLE reading_stage (LIKE reading) ON COMMIT DROP
 COPY reading_stage ({columns}) FROM STDIN (FORMAT binary)
 
 -- readings_from_stage --
--- Takes over from staging what is not known yet; tells of which meters, and since when.
+-- Takes over from staging what is not known yet; tells of which meters, since when and until when.
 WITH fresh AS (
     INSERT INTO reading ({columns})
     SELECT DISTINCT ON (meter_key, device_time, seq) {columns} FROM reading_stage
@@ -74,10 +74,12 @@ WITH fresh AS (
     ON CONFLICT DO NOTHING
     RETURNING meter_key, device_time
 ), meter AS (
-    SELECT meter_key, count(*) AS inserted, min(device_time) AS since FROM fresh GROUP BY meter_key
+    SELECT meter_key, count(*) AS inserted, min(device_time) AS since, max(device_time) AS until
+    FROM fresh GROUP BY meter_key
 )
 SELECT sum(inserted) AS inserted, array_agg(meter_key ORDER BY meter_key) AS meter_keys,
-    array_agg((extract(epoch FROM since) * 1000000)::bigint ORDER BY meter_key) AS since_us
+    array_agg((extract(epoch FROM since) * 1000000)::bigint ORDER BY meter_key) AS since_us,
+    array_agg((extract(epoch FROM until) * 1000000)::bigint ORDER BY meter_key) AS until_us
 FROM meter
 
 -- readings_compare --

@@ -66,9 +66,10 @@ class Written:
     duplicates: int = 0
     #: The key was taken by other content; kept in `reading_conflict`.
     conflicts: int = 0
-    #: Meters with new readings, and the earliest new device time of each, microseconds since 1970.
+    #: Meters with new readings, and the earliest and latest new device time of each, microseconds since 1970.
     meter_keys: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     since_us: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    until_us: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 def write_readings(transaction: Transaction, readings: ReadingBatch, encoded: bytes | None = None) -> Written:
@@ -91,7 +92,9 @@ def write_readings(transaction: Transaction, readings: ReadingBatch, encoded: by
     order = np.lexsort((readings.device_time_us, readings.meter_key))
     keys = readings.meter_key[order]
     heads = np.flatnonzero(np.append(True, np.diff(keys) != 0))
-    return Written(copied, meter_keys=keys[heads], since_us=readings.device_time_us[order][heads])
+    times_us = readings.device_time_us[order]
+    ends = np.append(heads[1:], len(keys)) - 1
+    return Written(copied, meter_keys=keys[heads], since_us=times_us[heads], until_us=times_us[ends])
 
 
 def encode_readings(readings: ReadingBatch) -> bytes:
@@ -122,5 +125,5 @@ def _write_through_stage(transaction: Transaction, data: bytes, count: int) -> W
         )
         raise StorageError(msg)
     meter_keys = np.array(fresh["meter_keys"] or (), dtype=np.int32)
-    since_us = np.array(fresh["since_us"] or (), dtype=np.int64)
-    return Written(inserted, duplicates, conflicts, meter_keys, since_us)
+    since_us, until_us = (np.array(fresh[name] or (), dtype=np.int64) for name in ("since_us", "until_us"))
+    return Written(inserted, duplicates, conflicts, meter_keys, since_us, until_us)

@@ -17,22 +17,38 @@ RETURNING task_id, xmax = 0 AS created
 -- Cancels the visits for alarms that were withdrawn, where nobody was sent yet.
 UPDATE task SET state = 'cancelled' WHERE alarm_id = ANY(%(alarm_ids)s) AND state = 'planned'
 
--- customers_of_timezone --
--- Reads what the obligations need of every meter whose company lives in a time zone; NULL for all.
+-- customers_every --
+-- Lists the last customer of each so many of a time zone's companies; NULL for all.
+SELECT company, customer
+FROM (
+    SELECT meter.company, meter.customer, row_number() OVER (ORDER BY meter.company, meter.customer) AS number
+    FROM meter JOIN company ON company.code = meter.company
+    WHERE %(timezone)s::text IS NULL OR company.timezone = %(timezone)s
+    GROUP BY meter.company, meter.customer
+) AS numbered
+WHERE number %% %(size)s = 0 ORDER BY company, customer
+
+-- customers_of_slice --
+-- Reads what the obligations need of every meter of some customers, in a time zone or (NULL) in any.
 SELECT meter.meter_id, meter.company, meter.customer, meter.customer_kind, meter.reading_class,
     meter.technology, meter.installed_on
 FROM meter JOIN company ON company.code = meter.company
-WHERE %(timezone)s::text IS NULL OR company.timezone = %(timezone)s
+WHERE (%(timezone)s::text IS NULL OR company.timezone = %(timezone)s)
+    AND (meter.company, meter.customer) > (%(after_company)s, %(after_customer)s)
+    AND (%(through_company)s::text IS NULL
+        OR (meter.company, meter.customer) <= (%(through_company)s, %(through_customer)s))
 
 -- obligations_running --
--- Lists the obligations of a time zone's companies (NULL for all) whose period a day lies in, and how
--- far the task of each is.
+-- Lists the obligations of some customers whose period a day lies in, and how far the task of each is.
 SELECT obligation.obligation_id, obligation.company, obligation.customer, obligation.kind,
     obligation.reading_class, obligation.period_start, obligation.period_end, task.state AS task_state
 FROM obligation JOIN company ON company.code = obligation.company
 LEFT JOIN task ON task.obligation_id = obligation.obligation_id
 WHERE %(today)s BETWEEN obligation.period_start AND obligation.period_end
     AND (%(timezone)s::text IS NULL OR company.timezone = %(timezone)s)
+    AND (obligation.company, obligation.customer) > (%(after_company)s, %(after_customer)s)
+    AND (%(through_company)s::text IS NULL
+        OR (obligation.company, obligation.customer) <= (%(through_company)s, %(through_customer)s))
 
 -- obligations_newest --
 -- Tells up to which month a time zone's companies were planned: something is due every month.
@@ -41,10 +57,13 @@ FROM obligation JOIN company ON company.code = obligation.company
 WHERE obligation.kind = 'record_check' AND (%(timezone)s::text IS NULL OR company.timezone = %(timezone)s)
 
 -- customers_known --
--- Lists the customers of a time zone's companies that obligations were ever written for.
+-- Lists those of some customers that obligations were ever written for.
 SELECT DISTINCT obligation.company, obligation.customer
 FROM obligation JOIN company ON company.code = obligation.company
-WHERE %(timezone)s::text IS NULL OR company.timezone = %(timezone)s
+WHERE (%(timezone)s::text IS NULL OR company.timezone = %(timezone)s)
+    AND (obligation.company, obligation.customer) > (%(after_company)s, %(after_customer)s)
+    AND (%(through_company)s::text IS NULL
+        OR (obligation.company, obligation.customer) <= (%(through_company)s, %(through_customer)s))
 
 -- obligation_tasks_withdraw --
 -- Removes the tasks of obligations that are taken back, where nobody was named yet.

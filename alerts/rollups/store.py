@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.rollups.columns import HourRollups
+from analytics.rollups.columns import TURNS, HourRollups
 from fleet.readings import ReadingBatch
 from storage.copy_codec import CopyColumn, decode_copy, encode_copy
 from storage.database import Transaction
@@ -19,6 +19,8 @@ HOURS, DAYS = "reading_hour", "reading_day"
 
 #: The one amount of time among the columns; all others that end like it are times.
 _DURATION = "lag_min_us"
+#: Numbers that may be less than 0, so that none of them can stand for NULL.
+_SIGNED = {_DURATION: "int8"} | dict.fromkeys(TURNS, "int4")
 _KINDS = {"i4": "int4", "i8": "timestamptz", "f8": "float8"}
 
 
@@ -28,9 +30,8 @@ def _name(field: str) -> str:
 
 
 def _column(field: str, dtype: np.dtype[Any]) -> CopyColumn:
-    if field == _DURATION:
-        # A clock that runs ahead makes it negative, so that no number can stand for NULL.
-        return CopyColumn(field, "int8", nullable=False)
+    if field in _SIGNED:
+        return CopyColumn(field, _SIGNED[field], nullable=False)
     return CopyColumn(_name(field), _KINDS[dtype.str[1:]])
 
 

@@ -41,7 +41,8 @@ def check_stuck(block: Block) -> Verdict:
     snapshots; value: the snapshot, m³/h.
 
     Source: IOOS, "Manual for Real-Time Quality Control", test 8 (flat line), by time as
-    `kernels.flat.flat_line` with a tolerance of 0.
+    `kernels.flat.flat_line` with a tolerance of 0; not that kernel itself, for a run is judged by its count
+    and by the register at its beginning too, and all three are carried as numbers.
     """
     state = block.state
     snapshots = block.once(Snapshots.of)

@@ -73,6 +73,15 @@ class Borders:
         np.add(inner, 1, out=starts[1:])
         return cls.at(n, starts)
 
+    @classmethod
+    def ascending(cls, row: Array) -> Self:
+        """Find the borders in an ascending column of whole numbers, by halving where few can be in it."""
+        most = int(row[-1]) - int(row[0]) + 1 if len(row) else 0
+        if most > len(row) // 8:
+            return cls.of(row)
+        starts = row.searchsorted(np.arange(row[0], row[0] + most, dtype=row.dtype))
+        return cls.at(len(row), starts[np.diff(starts, prepend=-1) > 0])
+
     def __len__(self) -> int:
         return len(self.starts)
 
@@ -109,3 +118,10 @@ class Borders:
         np.subtract(value[1:], value[:-1], out=out[1:])
         out[self.starts] = np.nan
         return out
+
+
+def members(begins: Positions, stops: Positions) -> Positions:
+    """Give all positions of some stretches, one stretch after the other."""
+    length = stops - begins
+    shift = begins - (np.cumsum(length) - length)
+    return np.repeat(shift, length) + np.arange(length.sum())

@@ -16,7 +16,7 @@ from analytics.kernels.samples import History
 from fleet.readings import ABSENT
 
 #: Readings that are worked on together: few enough to stay in the processor's cache.
-BLOCK_READINGS = 65_536
+BLOCK_READINGS = 131_072
 #: Freed once, untouched, a piece of this size teaches glibc's allocator to keep smaller ones, instead of
 #: handing a block's arrays back to the system and faulting them in again: half of the time otherwise.
 _LARGE_BYTES = 24 << 20
@@ -44,6 +44,7 @@ def judge_in_blocks(
     carried: Carried,
     sink: Callable[[Judged], None],
     block_readings: int = BLOCK_READINGS,
+    out: NDArray[np.uint8] | None = None,
 ) -> Carried:
     """Judge n readings by all five checks and hand the flags of each block to `sink`.
 
@@ -70,19 +71,22 @@ def judge_in_blocks(
         Called for each block, in order.
     block_readings
         Size of a block; a meter with more readings is cut.
+    out
+        Shape (5, n): where to put all flags; without it each block's are overwritten by the next one's.
 
     """
     np.empty(_LARGE_BYTES, dtype=np.uint8)
     last_us, history = carried.last_us.copy(), carried.history.of_earlier_run()
     touched = np.zeros(len(last_us), dtype=np.bool_)
     left, pending = [], History.empty()
-    flags = np.empty((len(CHECKS), block_readings), dtype=np.uint8)
+    flags = np.empty((len(CHECKS), block_readings), dtype=np.uint8) if out is None else out
     with np.errstate(invalid="ignore", over="ignore"):
         for part, borders in _parts(row, block_readings):
             meter = row[part][borders.starts]
             before = _before(history, pending, touched, meter)
             block = Block(part.start, time_us[part], value[part], borders, meter, limits.take(meter))
-            judged, rest = block.judge(last_us[meter], before, flags[:, : borders.n])
+            place = slice(borders.n) if out is None else part
+            judged, rest = block.judge(last_us[meter], before, flags[:, place])
             last_us[meter], touched[meter] = block.last_us, True
             sink(judged)
             goes_on = part.stop < len(row) and row[part.stop] == meter[-1]
@@ -100,10 +104,9 @@ def five_checks(
     flags = np.empty((len(CHECKS), len(row)), dtype=np.uint8)
 
     def keep(judged: Judged) -> None:
-        flags[:, judged.start : judged.stop] = judged.flags
         flags[SPIKE, judged.late_at] = judged.late_flag
 
-    judge_in_blocks(row, time_us, value, limits, Carried.nothing(meters), keep)
+    judge_in_blocks(row, time_us, value, limits, Carried.nothing(meters), keep, out=flags)
     return flags
 
 
@@ -121,7 +124,7 @@ def _parts(row: NDArray[Any], block_readings: int) -> Iterator[tuple[slice, Bord
     while start < n:
         stop = min(start + block_readings, n)
         # One more than the block, to see whether it ends with a meter.
-        starts = Borders.of(row[start : stop + 1]).starts
+        starts = Borders.ascending(row[start : stop + 1]).starts
         if stop < n and len(starts) > 1:
             stop = start + int(starts[-1])
         starts = starts[starts < stop - start]

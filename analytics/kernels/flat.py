@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.kernels.borders import Borders, Floats, Found, Limit, Mask, Positions
+from analytics.kernels.borders import Borders, Floats, Found, Limit, Mask, Positions, members
 from fleet.flags import Flag
 
 Times = NDArray[np.int64]
@@ -16,7 +16,11 @@ Times = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Runs:
-    """Stretches of two samples and more in which each is near the one before; shape (r,)."""
+    """Stretches of two samples and more in which each is near the one before; shape (r,).
+
+    `analytics.runs.Runs` is another thing: those may have begun in an earlier block, whose samples are
+    gone, while a kernel's history brings a run's first sample along.
+    """
 
     begin: Positions
     #: After the last sample.
@@ -38,16 +42,14 @@ class Runs:
         edges = np.flatnonzero(edge)
         return cls(edges[::2] - 1, edges[1::2], near)
 
-    def take(self, which: Mask) -> Self:
+    def take(self, which: Mask | Positions) -> Self:
         """Select runs."""
         return type(self)(self.begin[which], self.stop[which], self.near)
 
     @property
     def members(self) -> Positions:
         """Positions of all samples of all runs, one run after the other."""
-        length = self.stop - self.begin
-        shift = self.begin - (np.cumsum(length) - length)
-        return np.repeat(shift, length) + np.arange(length.sum())
+        return members(self.begin, self.stop)
 
 
 def near_before(

@@ -58,7 +58,7 @@ class Samples:
     """A block's readings of k meters after what these have of earlier ones; shape (n,).
 
     Those that are no sample stay in their place, so that nothing has to move: each looks like the sample
-    before it, and so its successor sees that one.
+    before it, and so its successor sees that one. What the pipeline's checks share is `analytics.samples`.
     """
 
     time_us: Times
@@ -80,7 +80,10 @@ class Samples:
         cls, history: History, time_us: Times, value: Floats, missing: Positions, borders: Borders,
         elapsed_us: Times, meter: Array, start: int,
     ) -> Self:  # fmt: skip
-        """Take the readings from `start` on, `missing` those without a value, after their history."""
+        """Take the readings from `start` on, `missing` those without a value, after their history.
+
+        `elapsed_us` is the time since the reading before, and is made that since the sample before.
+        """
         at: Positions | int = start
         if len(history):
             place = borders.starts[np.searchsorted(meter, history.meter)]
@@ -98,7 +101,8 @@ class Samples:
         if len(repeated):
             out = LeftOut.of(_union(missing, repeated), borders)
         if len(out.at):
-            value, elapsed_us = out.filled(value), out.bridged(elapsed_us, time_us)
+            value = out.filled(value)
+            out.bridge(elapsed_us, time_us)
         return cls(time_us, value, borders, meter, elapsed_us, out, at)
 
     def reading_of(self, entry: Positions) -> Positions:
@@ -137,11 +141,13 @@ class Samples:
         some = last >= starts
         before = self.out.sample_at(np.maximum(last - 1, 0))
         kept = np.concatenate([last[some], before[some & (last > starts) & (before >= starts)]])
-        going_on = runs.take(stops[stops.searchsorted(runs.stop)] == runs.stop)
+        place = np.minimum(runs.stop.searchsorted(stops), len(runs.stop) - 1)
+        going_on = runs.take(place[runs.stop[place] == stops] if len(runs.stop) else place[:0])
         if len(going_on.begin):
             more = going_on.begin if ends_suffice else self._in_window(going_on, window_us)
             kept = np.concatenate([kept, more])
-        kept = np.unique(kept)
+        kept.sort()
+        kept = kept[np.diff(kept, prepend=-1) > 0]
         meter = self.meter[self.borders.segment(kept)].astype(np.intp)
         return History(meter, self.time_us[kept], self.value[kept], self.reading_of(kept))
 
@@ -193,11 +199,9 @@ class LeftOut:
         value[self.at] = np.where(self.before < 0, np.nan, value[self.before])
         return value
 
-    def bridged(self, elapsed_us: Times, time_us: Times) -> Times:
-        """Measure the time of those after a row from the sample before it."""
-        elapsed_us = elapsed_us.copy()
+    def bridge(self, elapsed_us: Times, time_us: Times) -> None:
+        """Measure the time of those after a row from the sample before it, in place."""
         elapsed_us[self.next_at] = time_us[self.next_at] - time_us[self.next_before]
-        return elapsed_us
 
     def sample_at(self, entry: Positions) -> Positions:
         """Give the latest sample up to each entry; -1 where its segment has none."""
@@ -207,14 +211,11 @@ class LeftOut:
         return np.where(self.at[place] == entry, self.before[place], entry)
 
     def next_after(self, entry: Positions) -> Positions:
-        """Give what is no longer left out after each entry, be it in another segment."""
+        """Give the next sample after each entry of its segment; beyond that, anything that is not in it."""
         ahead = entry + 1
-        while len(self.at):
+        if len(self.at):
             place = np.minimum(self.at.searchsorted(ahead), len(self.at) - 1)
-            left_out = self.at[place] == ahead
-            if not left_out.any():
-                break
-            ahead = np.where(left_out, self.following[place], ahead)
+            ahead = np.where(self.at[place] == ahead, self.following[place], ahead)
         return ahead
 
 

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from analytics.block import US_PER_S, Block, Check, Flags, Floats, Verdict, tracked
 from analytics.prepaid.metered import leapt, settled
-from analytics.register.reversal import Registers
-from analytics.segments import Mask, Segments, lowest_so_far
-from analytics.tracking import Decisions, Tracker
+from analytics.register.reversal import Registers, registered
+from analytics.runs import Runs
+from analytics.samples import Samples
+from analytics.segments import Mask, Positions, Segments, lowest_so_far
+from analytics.tracking import Tracker
 from fleet.flags import Flag
-from fleet.meter_table import each
+from fleet.meter_table import Limit, each
 from fleet.readings import ABSENT
 
 _CODE = "balance_frozen"
@@ -37,23 +39,26 @@ def check_frozen(block: Block) -> Verdict:
     """
     if not block.meters.prepaid.any():
         return Verdict(flags={_CODE: block.nothing_reported()})
-    present = ~np.isnan(block.readings.balance) & block.meters.prepaid[block.seg.row]
-    flags = block.flags(present)
-    rows = np.flatnonzero(present & ~block.dropout)
-    run = _Run.of(block, rows)
-    at = run.of_interest
-    risen_m3, lowest = _risen(block, run, at)
-    limit_m3 = np.broadcast_to(_limit_m3(block), block.meters.meter_key.shape)
-    flag, value = np.full(len(rows), Flag.GOOD, dtype=np.uint8), np.full(len(rows), np.nan)
-    flag[at], value[at] = _judge(block, run, at, risen_m3 >= limit_m3[run.seg.row[at]], risen_m3), risen_m3
-    flags[rows] = flag
-    verdict = Verdict(flags={_CODE: flags})
-    entries = Decisions(seg=run.seg, time_us=run.time_us, flag=flag, value=value, onset_us=run.since_us)
-    applies = block.meters.prepaid
+    present = ~np.isnan(block.readings.balance)
+    if not block.meters.prepaid.all():
+        present &= block.seg.spread(block.meters.prepaid)
+    samples = Samples.of(block, block.readings.balance, present)
+    run = _Run.of(block, samples)
+    risen_m3, lowest = _risen(block, run)
+    flags = samples.good()
+    flags[run.at] = _judge(block, run, risen_m3)
+    verdict = Verdict(flags={_CODE: samples.flags(flags)})
+    value, onset_us = np.full(len(flags), np.nan), samples.time_us.copy()
+    value[run.at], onset_us[run.at] = risen_m3, run.since_us
     block.track(
-        verdict, entries, Tracker(code=_CODE), limit_m3, limit_name="balance_frozen_steps", applies=applies
+        verdict,
+        samples.decisions(flags, value, onset_us),
+        Tracker(code=_CODE),
+        _limit_m3(block),
+        limit_name="balance_frozen_steps",
+        applies=block.meters.prepaid,
     )
-    verdict.state |= run.state(block) | lowest
+    verdict.state |= run.state(block, samples) | lowest
     return verdict
 
 
@@ -65,95 +70,111 @@ def _limit_m3(block: Block) -> Floats:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Run:
-    """Readings with a balance, as arrays of shape (k,); a run is one of the same balance."""
+    """Samples of runs of the same balance, as arrays of shape (k,).
+
+    Only of runs that last long enough to be a finding, and of the one that each meter's last sample is in.
+    """
 
     seg: Segments
-    rows: NDArray[np.intp]
+    #: Positions among the samples with a balance, and among the block's readings.
+    at: Positions
+    rows: Positions
     time_us: NDArray[np.int64]
-    balance: Floats
     changed: Mask
-    #: Gas was measured since the balance last changed; and the last reading before that.
-    used: Mask
-    #: The same at each meter's last reading of all, shape (m,).
+    #: Gas was measured since the balance last changed, at each meter's last reading of all; shape (m,).
     used_at_last: Mask
+    #: The last reading before gas was measured at this balance.
     since_us: NDArray[np.int64]
     #: The run is so old that it may be a finding.
     old: Mask
 
     @classmethod
-    def of(cls, block: Block, rows: NDArray[np.intp]) -> _Run:
-        seg, time_us, balance = block.seg.take(rows), block.time_us[rows], block.readings.balance[rows]
+    def of(cls, block: Block, samples: Samples) -> _Run:
         # NaN before the first: it differs.
-        changed = balance != seg.previous(balance, block.state["frozen_balance"])
+        same = samples.value == samples.seg.previous(samples.value, block.state["frozen_balance"])
+        at = _worth_a_look(block, samples, same)
+        seg, rows, time_us = samples.seg.take(at), samples.row_of(at), samples.time_us[at]
+        changed = ~same[at]
         used, used_at_last = _used(block, seg, rows, changed)
         since_us = seg.latest(time_us, changed | ~used, block.state["frozen_since_us"])
-        for_us = each(block.limit(lambda p: p.balance_frozen_for_s * US_PER_S), seg.row)
-        old = time_us - since_us >= for_us
-        if old.any():
-            old &= balance > -each(block.limit(lambda p: p.overdraft), seg.row)
+        old = time_us - since_us >= each(_for_us(block), seg.row)
+        old &= samples.value[at] > -each(block.limit(lambda p: p.overdraft), seg.row)
         return cls(
             seg=seg,
+            at=at,
             rows=rows,
             time_us=time_us,
-            balance=balance,
             changed=changed,
-            used=used,
             used_at_last=used_at_last,
             since_us=since_us,
             old=old,
         )
 
-    @property
-    def of_interest(self) -> NDArray[np.intp]:
-        """Find the samples of old runs, and of the one that each meter's last sample is in."""
-        number = np.cumsum(self.changed | self.seg.first)
-        wanted = np.zeros(len(number) + 1, dtype=np.bool_)
-        wanted[number[self.old | self.seg.last]] = True
-        return np.flatnonzero(wanted[number])
-
-    def state(self, block: Block) -> dict[str, NDArray[np.generic]]:
+    def state(self, block: Block, samples: Samples) -> dict[str, NDArray[np.generic]]:
         """Carry each meter's last balance, and since when gas is measured at it."""
+        state = block.state
         return {
             "frozen_used": self.used_at_last,
-            "frozen_us": self.seg.closing(self.time_us, block.state["frozen_us"]),
-            "frozen_balance": self.seg.closing(self.balance, block.state["frozen_balance"]),
-            "frozen_since_us": self.seg.closing(self.since_us, block.state["frozen_since_us"]),
+            "frozen_us": samples.closing(samples.time_us, state["frozen_us"]),
+            "frozen_balance": samples.closing(samples.value, state["frozen_balance"]),
+            "frozen_since_us": self.seg.closing(self.since_us, state["frozen_since_us"]),
         }
 
 
-def _used(block: Block, seg: Segments, rows: NDArray[np.intp], changed: Mask) -> tuple[Mask, Mask]:
+def _for_us(block: Block) -> Limit:
+    return block.limit(lambda p: p.balance_frozen_for_s * US_PER_S)
+
+
+def _worth_a_look(block: Block, samples: Samples, same: Mask) -> Positions:
+    """Find the samples of long runs, and of each meter's last one."""
+    seg, time_us = samples.seg, samples.time_us
+    runs = Runs.of(seg, np.flatnonzero(same))
+    long = time_us[runs.lasts] - runs.first_of(time_us, block.state["frozen_since_us"])
+    chosen = long >= each(_for_us(block), runs.meters)
+    wanted = seg.marks(seg.stops - 1)
+    chosen |= wanted[runs.lasts]
+    some = runs.take(chosen)
+    wanted[some.at] = True
+    firsts = some.at[some.heads]
+    # A run that began before this block has its first sample there.
+    wanted[firsts[firsts != seg.starts[seg.segment_of(firsts)]] - 1] = True
+    return np.flatnonzero(wanted)
+
+
+def _used(block: Block, seg: Segments, rows: Positions, changed: Mask) -> tuple[Mask, Mask]:
     """Tell at which samples a register has moved since the balance last changed, or nobody knows.
 
     And the same at each prepaid meter's last reading, shape (m,), which may have no balance.
     """
-    moved = block.once(Registers.of).moved | (np.isnan(block.volume_m3) & np.isnan(block.std_volume_m3))
-    moves = np.cumsum(moved)
-    before = block.seg.opening(moves - moved, np.zeros(len(block.meters), dtype=np.int64))
-    at_change = seg.latest(moves[rows], changed, before)
-    carried, nothing = block.state["frozen_used"], np.zeros(len(block.meters), dtype=np.bool_)
-    seen = seg.latest(changed, changed, nothing)
-    used: Mask = (moves[rows] > at_change) | (~seen & carried[seg.row])
-    at_last = block.seg.closing(moves, before) > seg.closing(at_change, before)
-    at_last |= ~seg.closing(seen, nothing) & carried
-    return used, np.where(block.meters.prepaid, at_last, carried)
+    moved = np.flatnonzero(block.once(Registers.of).moved | ~block.once(registered))
+    moves, carried = np.searchsorted(moved, rows, side="right"), block.state["frozen_used"]
+    before, at_last, nothing = np.zeros((3, len(block.meters)), dtype=np.intp)
+    before[block.seg.meters] = np.searchsorted(moved, block.seg.starts)
+    at_last[block.seg.meters] = np.searchsorted(moved, block.seg.stops)
+    at_change = seg.latest(moves, changed, before)
+    seen = seg.latest(changed, changed, nothing != 0)
+    used: Mask = (moves > at_change) | (~seen & carried[seg.row])
+    used_at_last = at_last > seg.closing(at_change, before)
+    used_at_last |= ~seg.closing(seen, nothing != 0) & carried
+    return used, np.where(block.meters.prepaid, used_at_last, carried)
 
 
-def _judge(block: Block, run: _Run, at: NDArray[np.intp], enough: Mask, risen_m3: Floats) -> Flags:
-    """Flag the samples at `at`; what was found stays found until the balance changes."""
-    seg, changed, old = run.seg.take(at), run.changed[at], run.old[at]
-    hit = old & enough
-    found = seg.latest(hit, hit | changed, block.state[_CODE]["started_us"] != ABSENT)
-    flag = np.where(old & np.isnan(risen_m3), np.uint8(Flag.UNKNOWN), np.uint8(Flag.GOOD))
+def _judge(block: Block, run: _Run, risen_m3: Floats) -> Flags:
+    """Flag the samples of the runs; what was found stays found until the balance changes."""
+    limit_m3 = np.broadcast_to(_limit_m3(block), block.meters.meter_key.shape)
+    hit = run.old & (risen_m3 >= limit_m3[run.seg.row])
+    found = run.seg.latest(hit, hit | run.changed, block.state[_CODE]["started_us"] != ABSENT)
+    flag = np.where(run.old & np.isnan(risen_m3), np.uint8(Flag.UNKNOWN), np.uint8(Flag.GOOD))
     flag[found] = Flag.SUSPECT
     return flag
 
 
-def _risen(block: Block, run: _Run, at: NDArray[np.intp]) -> tuple[Floats, dict[str, Floats]]:
-    """Give the rise since the run began at the samples `at`, m³, and the registers' lowest to carry."""
-    registers, rows, seg = block.once(Registers.of), run.rows[at], run.seg.take(at)
-    gap_us = (run.time_us - run.seg.previous(run.time_us, block.state["frozen_us"]))[at]
-    starts = run.changed[at] | (gap_us > block.silent_limit_us[seg.row])
-    risen = np.full(len(at), np.nan)
+def _risen(block: Block, run: _Run) -> tuple[Floats, dict[str, Floats]]:
+    """Give the rise since the run began, m³, and the registers' lowest to carry."""
+    registers, rows, seg = block.once(Registers.of), run.rows, run.seg
+    gap_us = seg.rises(run.time_us, block.state["frozen_us"])
+    starts = run.changed | (gap_us > block.silent_limit_us[seg.row])
+    risen = np.full(len(rows), np.nan)
     carried: dict[str, Floats] = {}
     looks = (
         ("frozen_volume", registers.volume, block.volume_m3),

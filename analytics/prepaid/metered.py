@@ -12,8 +12,7 @@ from analytics.block import Block, Floats
 from analytics.register.limits import Limits, Speeds
 from analytics.register.reversal import Registers
 from analytics.register.series import Series
-from analytics.segments import Mask, Segments
-from fleet.meter_table import Limit
+from analytics.segments import Mask, Segments, lowest_so_far
 
 #: Registers count in steps, and the difference of two large numbers is a little more than a step.
 _MORE_THAN = 1 + 1e-3
@@ -31,10 +30,11 @@ class Rise:
     #: Of each register, what it showed first in the run: fields of the state.
     base: dict[str, Floats]
 
-    def more_than(self, limit_m3: Limit) -> Mask:
-        """Tell where more was measured than the limit, of shape (n,)."""
-        more: Mask = self.gained_m3 > limit_m3 * _MORE_THAN
-        return more
+
+def more_than(gained_m3: Floats, limit_m3: Floats) -> Mask:
+    """Tell where a register gained more than the limit, shapes (n,)."""
+    more: Mask = gained_m3 > limit_m3 * _MORE_THAN
+    return more
 
 
 def since_start(
@@ -116,6 +116,15 @@ def first_of_run(seg: Segments, values: Floats, starts: Mask, carried: NDArray[A
     out[seen] = values[first[seen]]
     old = np.where(starts[begin], np.nan, carried[seg.row])
     return np.where(np.isnan(old), out, old)
+
+
+def highest_of_run(seg: Segments, values: Floats, starts: Mask, carried: NDArray[Any]) -> Floats:
+    """Give each sample the highest value of its run up to itself, NaN where there is none yet."""
+    starts_here = starts | seg.first
+    lowest = lowest_so_far(np.where(np.isnan(values), np.inf, -values), starts_here)
+    goes_on = ~starts[np.maximum.accumulate(np.where(starts_here, np.arange(len(values)), 0))]
+    highest = np.where(np.isinf(lowest), np.nan, -lowest)
+    return np.fmax(highest, np.where(goes_on, carried[seg.row], np.nan))
 
 
 def _gained(base: Floats, value: Floats, elapsed_us: NDArray[np.int64], limits: Limits) -> Floats:

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.block import US_PER_S, Block, Check, Floats, Tracked, Verdict
+from analytics.kernels.borders import members
 from analytics.register.reversal import Registers, registered
 from analytics.samples import Samples
-from analytics.segments import Positions, Segments, lowest_so_far, spread_ranges
+from analytics.segments import Positions, Segments, lowest_so_far
 from analytics.tracking import Decisions, Tracker
 from fleet.flags import Flag
 from fleet.meter_table import each
@@ -161,8 +162,8 @@ def _stalled(
     limit = _limit_m3(block) * block.meters.price_per_m3
     spent = spending.spent_from - spending.balance[spending.stops - 1] - spending.largest()
     enough = np.flatnonzero(spent >= limit[samples.seg.meter_of(spending.begins)])
-    begins, counts = spending.begins[enough], (spending.stops - spending.begins)[enough]
-    at = spread_ranges(begins, counts)
+    begins, stops = spending.begins[enough], spending.stops[enough]
+    at, counts = members(begins, stops), stops - begins
     if len(at) == 0:
         return at, np.empty(0), at
     meter, since_us = samples.seg.meter_of(at), spending.spent_from_us[enough].repeat(counts)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from analytics.block import Block, Check, Verdict, tracked
-from analytics.prepaid.barred import Barrier, check_barred, fields
+from analytics.prepaid.barred import check_barred
+from analytics.prepaid.barrier import Barrier, fields
 from fleet.readings import ABSENT
 from fleet.wire import VALVES
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.block import US_PER_DAY, US_PER_S, Block, Check, Verdict, tracked
-from analytics.register.reversal import Registers
+from analytics.register.reversal import Registers, registered
 from analytics.samples import flow
 from analytics.segments import Mask
 from analytics.tracking import Tracker
@@ -23,8 +23,7 @@ def check_idle(block: Block) -> Verdict:
     reading with a register where there was none; value: days since.
     """
     state, seg = block.state, block.seg
-    present = ~np.isnan(block.volume_m3)
-    present |= ~np.isnan(block.std_volume_m3)
+    present = block.once(registered)
     used = _uses(block, present)
     flags = block.flags(present)
     verdict = Verdict(flags={"idle_or_stuck": flags})

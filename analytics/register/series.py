@@ -46,8 +46,8 @@ class Series:
     #: The change since the sample before, m³; NaN at the first of all.
     rise: Floats
     events: Events
-    #: Samples that findings may not speak of.
-    unspoken: Positions
+    #: Shape (n,): UNKNOWN where there is no sample before, MISSING where findings may not speak, else GOOD.
+    plain: Flags
     #: Per reading of the block: MISSING where it has no such register, or one that is not spoken of.
     base: Flags
     #: Per reading of the block: a sample that neither fell nor leapt; one that did; one that moved.
@@ -58,11 +58,9 @@ class Series:
     state: dict[str, NDArray[Any]]
 
     def flags(self, flag: Flags) -> Flags:
-        """Spread the events' flags over all samples, shape (n,), UNKNOWN where there is none before."""
-        out = np.full(len(self.value), Flag.GOOD, dtype=np.uint8)
-        out[self.events.firsts] = Flag.UNKNOWN
-        out[self.events.at] = flag
-        out[self.unspoken] = Flag.MISSING
+        """Spread the events' flags over all samples, shape (n,)."""
+        out, at = self.plain.copy(), self.events.at
+        out[at] = np.where(out[at] == Flag.MISSING, out[at], flag)
         return out
 
 
@@ -129,7 +127,7 @@ def analyse(block: Block, name: str, values: Floats, spoken: Mask | None, times_
         value=value,
         rise=rise,
         events=events,
-        unspoken=_unspoken(samples, tailed, spoken, old["spoken"]),
+        plain=_plain(samples, tailed, events.firsts, spoken, old["spoken"]),
         base=_base(samples, spoken, block),
         steady=samples.usable & ~mask,
         suspicious=mask,
@@ -192,13 +190,16 @@ def _spoken(samples: Samples, spoken: Mask | None, carried: Mask) -> Mask:
     return out
 
 
-def _unspoken(samples: Samples, tailed: Tailed, spoken: Mask | None, carried: Mask) -> Positions:
-    """Find the samples, and carried ones, that findings may not speak of."""
-    silent = tailed.tails[~carried[tailed.meters]]
-    if spoken is None:
-        return silent
-    own = np.flatnonzero(~spoken[samples.rows])
-    return np.concatenate([silent, own if isinstance(tailed.own, slice) else tailed.own[own]])
+def _plain(samples: Samples, tailed: Tailed, firsts: Positions, spoken: Mask | None, carried: Mask) -> Flags:
+    """Make the flags of samples, and carried ones, that are no event."""
+    out = np.full(len(tailed.seg), Flag.GOOD, dtype=np.uint8)
+    out[firsts] = Flag.UNKNOWN
+    if spoken is not None:
+        own = out[tailed.own]
+        own[~spoken[samples.rows]] = Flag.MISSING
+        out[tailed.own] = own
+    out[tailed.tails[~carried[tailed.meters]]] = Flag.MISSING
+    return out
 
 
 def _base(samples: Samples, spoken: Mask | None, block: Block) -> Flags:

@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.block import US_PER_S, Block, Check, Floats, Verdict, tracked
+from analytics.kernels.borders import members
 from analytics.register.reversal import Registers, registered
 from analytics.register.standing import CM3_PER_M3, FIELDS, Standing, improbability
-from analytics.samples import Samples
-from analytics.segments import Mask, Positions, lowest_so_far, spread_ranges
+from analytics.samples import Samples, flow
+from analytics.segments import Mask, Positions, lowest_so_far
 from analytics.tracking import Decisions, Tracker
 from fleet.flags import Flag
 from fleet.meter_table import each
@@ -38,7 +39,7 @@ def check_stalled(block: Block) -> Verdict:
     the register moves is normal on an on/off burner and is nothing.
     """
     state, disturbed = block.state, block.once(Registers.of).disturbed
-    present = block.once(registered) & ~np.isnan(block.readings.flow_m3h)
+    present = block.once(registered) & block.once(flow).usable
     samples = Samples.of(block, block.readings.flow_m3h, present | disturbed)
     seg = samples.seg
     breaks = disturbed[samples.rows].copy()
@@ -47,8 +48,8 @@ def check_stalled(block: Block) -> Verdict:
     standing = Standing.of(block, samples, at)
     decisions = _decisions(block, samples, standing, at)
 
-    missing = block.flags(present)
-    flags = np.where(missing == Flag.GOOD, samples.flags(decisions.flag, missing), missing)
+    flags, found = block.flags(present), np.flatnonzero(decisions.flag != Flag.GOOD)
+    flags[samples.row_of(found)] = decisions.flag[found]
     verdict = Verdict(flags={_CODE: flags}, state=standing.carried)
     made_of = ("stalled_steps", "register_step_m3")
     block.track(verdict, decisions, Tracker(code=_CODE), _limit_m3(block), limit_name=made_of)
@@ -74,8 +75,8 @@ def _decisions(block: Block, samples: Samples, standing: Standing, breaks: Posit
     open_from, open_to = _going_on(block, samples, breaks)
     if len(begins) + len(open_from) == 0:
         return samples.decisions(flag, np.broadcast_to(np.nan, len(flag)))
-    flag[spread_ranges(begins, stops - begins)] = Flag.SUSPECT
-    flag[spread_ranges(open_from, open_to - open_from)] = Flag.SUSPECT
+    flag[members(begins, stops)] = Flag.SUSPECT
+    flag[members(open_from, open_to)] = Flag.SUSPECT
     value, onset_us = np.full(len(flag), np.nan), samples.time_us.copy()
     value[standing.runs.at] = standing.sums / CM3_PER_M3
     onset_us[begins] = began_us
@@ -108,7 +109,7 @@ def _proofs(block: Block, samples: Samples, standing: Standing) -> tuple[Positio
     long &= standing.seen[last] >= _SEEN_AT_LEAST
     if not long.any():
         return last[:0], standing.since_us[:0]
-    at = spread_ranges(runs.heads[long], runs.counts[long])
+    at = members(runs.heads[long], runs.heads[long] + runs.counts[long])
     proven = _proven(block, samples, standing, at, for_us)
     at = at[proven]
     run = _run_of(standing, at)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.block import US_PER_H, Block, Floats
-from analytics.prepaid.barred import creep_m3h
+from analytics.prepaid.barrier import creep_m3h
 from analytics.runs import Runs
 from analytics.samples import Samples
 from analytics.segments import Mask, Positions, Segments

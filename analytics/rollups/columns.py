@@ -14,6 +14,8 @@ from fleet.readings import ABSENT
 _KEY = "meter_key"
 #: Counts, 0 where nothing happened.
 COUNTS = ("readings", "dropouts", "flow_n", "pressure_n", "temperature_n")
+#: Roll-overs, less those taken back: less than 0 where the one taken back lies before the row.
+TURNS = ("register_turns", "std_register_turns")
 _MARKS = ("balance_first_standard", "balance_last_standard")
 
 
@@ -42,11 +44,16 @@ class HourRollups(Columns):
     register_first: NDArray[np.float64]
     register_last_us: NDArray[np.int64]
     register_last: NDArray[np.float64]
+    #: int32, how often it rolled over from one of its readings to the next, those between the first
+    #: and the last; one that a next reading takes back does not count
+    #: (`analytics.rollups.registers.turns`). The step from the row before is added when rows are merged.
+    register_turns: NDArray[np.int32]
     #: The same of the register at standard conditions, m³.
     std_register_first_us: NDArray[np.int64]
     std_register_first: NDArray[np.float64]
     std_register_last_us: NDArray[np.int64]
     std_register_last: NDArray[np.float64]
+    std_register_turns: NDArray[np.int32]
     #: Snapshots of the flow at metering conditions, m³/h; never to be integrated.
     flow_n: NDArray[np.int32]
     flow_sum: NDArray[np.float64]
@@ -111,7 +118,7 @@ AMOUNTS = ("balance_spent", "balance_added", "spent_volume", "added_volume")
 
 def column_dtype(name: str) -> np.dtype[Any]:
     """Give the dtype of a column of `HourRollups`."""
-    if name == _KEY or name in COUNTS or name in _MARKS:
+    if name == _KEY or name in COUNTS or name in TURNS or name in _MARKS:
         return np.dtype(np.int32)
     return np.dtype(np.int64 if name.endswith("_us") else np.float64)
 
@@ -128,6 +135,6 @@ def _column(name: str, values: Any, size: int) -> NDArray[Any]:
 
 
 def _nothing(name: str, dtype: np.dtype[Any]) -> float:
-    if name in COUNTS or name in AMOUNTS:
+    if name in COUNTS or name in TURNS or name in AMOUNTS:
         return 0
     return np.nan if dtype == np.float64 else ABSENT

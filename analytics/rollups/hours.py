@@ -14,6 +14,7 @@ from analytics.rollups.balances import BalancePairs
 from analytics.rollups.columns import HourRollups
 from analytics.rollups.groups import Groups
 from analytics.rollups.periods import Granularity, begin_us
+from analytics.rollups.registers import turns
 from analytics.segments import Mask, Segments
 from fleet.meter_table import MeterTable
 from fleet.readings import ABSENT, ReadingBatch
@@ -92,8 +93,9 @@ def _hours(
     volume_m3, std_volume_m3 = registers(batch, blank, meters.register_step_m3[row])
     columns = _frames(batch, blank, heads, whole)
     columns |= {"meter_key": batch.meter_key[whole.first], "begin_us": hour_us[whole.first]}
-    columns |= _ends(batch, heads, volume_m3, "register")
-    columns |= _ends(batch, heads, std_volume_m3, "std_register")
+    for name, values in (("register", volume_m3), ("std_register", std_volume_m3)):
+        columns |= _ends(batch, heads, values, name)
+        columns[f"{name}_turns"] = _turns(batch, heads, values, meters, standard=name == "std_register")
     columns |= _snapshots(batch, heads, ~blank)
     standard = np.isnan(volume_m3)
     register_m3 = np.where(standard, std_volume_m3, volume_m3)
@@ -155,6 +157,25 @@ def _ends(batch: ReadingBatch, heads: Mask, values: NDArray[np.float64], name: s
         columns[f"{name}_{end}_us"] = picked.spread(size, batch.device_time_us[rows], ABSENT)
         columns[f"{name}_{end}"] = picked.spread(size, values[rows], np.nan)
     return columns
+
+
+def _turns(
+    batch: ReadingBatch, heads: Mask, values: NDArray[np.float64], meters: MeterTable, *, standard: bool
+) -> NDArray[np.int32]:
+    """Count the roll-overs from each value that is reported to the next of its hour."""
+    before, after = Groups.of(heads, ~np.isnan(values)).before()
+    turned = turns(
+        meters,
+        batch.meter_key[after],
+        batch.device_time_us[after] - batch.device_time_us[before],
+        values[before],
+        values[after],
+        np.full(len(after), standard),
+    )
+    counted = np.zeros(int(heads.sum()), dtype=np.int32)
+    there = np.flatnonzero(turned)
+    np.add.at(counted, (np.cumsum(heads) - 1)[after[there]], turned[there])
+    return counted
 
 
 def _snapshots(batch: ReadingBatch, heads: Mask, valid: Mask) -> _Columns:

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.rollups.balances import BalancePairs
-from analytics.rollups.columns import AMOUNTS, COUNTS, HourRollups
+from analytics.rollups.columns import AMOUNTS, COUNTS, TURNS, HourRollups
 from analytics.rollups.groups import Groups
 from analytics.rollups.periods import Granularity, begin_us
+from analytics.rollups.registers import turns
 from analytics.segments import Mask
 from fleet.meter_table import MeterTable
 from fleet.readings import ABSENT
@@ -26,7 +27,8 @@ def merge(rows: HourRollups, meters: MeterTable) -> HourRollups:
     """Make one row of all those that have the same meter and begin.
 
     Rule: first and last by time, counts and sums added, least and greatest kept; between the last
-    balance of a row and the first of the next lies one more interval, which is accounted for here.
+    balance of a row and the first of the next lies one more interval, and between their registers
+    one more step, which may be a roll-over: these are accounted for here.
     So the rows of adjacent pieces of a history are a monoid: merged in any order of neighbours, and
     with `HourRollups.empty()` as the neutral element, they are the rows of the whole, sums of
     snapshots and amounts up to the rounding of a double.
@@ -63,6 +65,7 @@ def merge(rows: HourRollups, meters: MeterTable) -> HourRollups:
         columns[name] = picked.spread(len(whole.group), getattr(rows, name)[picked.last], np.nan)
     columns |= _ends(rows, heads, "register") | _ends(rows, heads, "std_register")
     columns |= _ends(rows, heads, "balance", ("", "_register", "_standard"))
+    columns |= {name: _turns(rows, heads, whole, meters, name) for name in TURNS}
     columns |= _amounts(rows, heads, whole, meters)
     return HourRollups.build(len(whole.group), **columns)
 
@@ -101,6 +104,26 @@ def _ends(
             nothing = np.nan if values.dtype == np.float64 else ABSENT
             columns[f"{name}_{end}{part}"] = picked.spread(size, values[at], nothing)
     return columns
+
+
+def _turns(rows: HourRollups, heads: Mask, whole: Groups, meters: MeterTable, name: str) -> NDArray[np.int32]:
+    """Add the roll-overs within the rows, and from each last register to the first of the next row."""
+    register = name.removesuffix("_turns")
+    first_us, first, last_us, last = (
+        getattr(rows, f"{register}_{part}") for part in ("first_us", "first", "last_us", "last")
+    )
+    before, after = Groups.of(heads, first_us != ABSENT).before()
+    turned = turns(
+        meters,
+        rows.meter_key[after],
+        first_us[after] - last_us[before],
+        last[before],
+        first[after],
+        np.full(len(after), register == "std_register"),
+    )
+    within = whole.reduce(np.add, getattr(rows, name))
+    np.add.at(within, (np.cumsum(heads) - 1)[after], turned)
+    return within
 
 
 def _amounts(

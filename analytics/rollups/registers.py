@@ -26,22 +26,58 @@ def moved_m3(
     after: Floats,
     standard: Mask,
 ) -> Floats:
-    """Subtract registers, allowing for a roll-over; shapes (n,), m³.
+    """Subtract neighbouring readings of registers, allowing for a roll-over; shapes (n,), m³.
 
-    A roll-over goes from near the top of `register_digits` to near zero, by no more than can have
-    flowed meanwhile (see `analytics.register.limits.Rolling`). Any other fall stays what it is: a
-    negative volume. `standard` marks registers at standard conditions, which a pressure makes
-    faster. NaN where either is.
+    A fall that is no roll-over (see `turns`) stays what it is: a negative volume. NaN where either is.
     """
+    return over_turns(
+        meters, meter_key, before, after, turns(meters, meter_key, elapsed_us, before, after, standard)
+    )
+
+
+def over_turns(
+    meters: MeterTable,
+    meter_key: NDArray[np.int32],
+    before: Floats,
+    after: Floats,
+    turned: NDArray[np.int64],
+) -> Floats:
+    """Subtract registers between which they rolled over so many times; shapes (n,), m³."""
     moved = difference(before, after)
-    fell = np.flatnonzero(moved < 0)
-    if len(fell) == 0:
-        return moved
-    limits = _limits(meters, meter_key[fell], standard[fell])
-    rolled = limits.rolled(before[fell], after[fell], elapsed_us[fell])
-    fell = fell[rolled]
-    moved[fell] = difference(before[fell], after[fell], limits.top_m3[rolled])
+    at = np.flatnonzero(turned)
+    top_m3 = meters.register_top_m3[meters.rows_of(meter_key[at])]
+    moved[at] = difference(before[at], after[at], turned[at] * top_m3)
     return moved
+
+
+def turns(
+    meters: MeterTable,
+    meter_key: NDArray[np.int32],
+    elapsed_us: NDArray[np.int64],
+    before: Floats,
+    after: Floats,
+    standard: Mask,
+) -> NDArray[np.int64]:
+    """Count roll-overs between neighbouring readings of registers; shapes (n,).
+
+    1 for a fall that is a roll-over: from near the top of `register_digits` to near zero, by no more
+    than can have flowed meanwhile (see `analytics.register.limits.Rolling`). -1 for a rise that no flow
+    explains and that is a roll-over when read backwards: the one before it was misread, and is taken
+    back. Else 0. `standard` marks registers at standard conditions, which a pressure makes faster.
+    """
+    out = np.zeros(len(before), dtype=np.int64)
+    moved = after - before
+    # What rolls over backwards rose by more than half of the register.
+    least_m3 = meters.register_top_m3.min(initial=np.inf) / 2
+    at = np.flatnonzero((moved < 0) | (moved > least_m3))
+    if len(at) == 0:
+        return out
+    limits = _limits(meters, meter_key[at], standard[at])
+    moved, before, after, elapsed_us = moved[at], before[at], after[at], elapsed_us[at]
+    rolled = (moved < 0) & limits.rolled(before, after, elapsed_us)
+    leapt = moved > limits.tolerance_m3 + limits.fastest * elapsed_us
+    out[at] = rolled.astype(np.int64) - (leapt & limits.rolled(after, before, elapsed_us))
+    return out
 
 
 def _limits(meters: MeterTable, meter_key: NDArray[np.int32], standard: Mask) -> Rolling:

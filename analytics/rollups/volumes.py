@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from analytics.block import US_PER_H, US_PER_S, Floats
 from analytics.rollups.columns import HourRollups
 from analytics.rollups.periods import Granularity, end_us
-from analytics.rollups.registers import moved_m3
+from analytics.rollups.registers import over_turns, turns
 from analytics.segments import Mask
 from fleet.columns import Columns
 from fleet.meter_table import MeterTable
@@ -55,11 +55,11 @@ def period_volumes(rows: HourRollups, meters: MeterTable, standard: Mask | None 
 
     Rule: the register at the first reading of the next period that has one, minus the register at
     the period's own first reading; both times are kept, since neither need be near the border. The
-    difference is that of the written numbers, to the last digit. A register that rolls over is
-    allowed for; one that falls otherwise gives a negative volume, and one that was misread or
-    exchanged a meaningless one, which the checks of the register speak of. Dropout frames have no
-    register. Which register: the working one; the one at standard conditions at a meter whose
-    working one never shows more than 0 in these rows while the standard one does.
+    difference is that of the written numbers, to the last digit. Each time that the register rolled
+    over from one reading to the next adds its top. One that falls otherwise gives a negative volume,
+    and one that was misread or exchanged a meaningless one, which the checks of the register speak of.
+    Dropout frames have no register. Which register: the working one; the one at standard conditions
+    at a meter whose working one never shows more than 0 in these rows while the standard one does.
 
     Parameters
     ----------
@@ -74,13 +74,16 @@ def period_volumes(rows: HourRollups, meters: MeterTable, standard: Mask | None 
     """
     uses = _uses_standard(rows, meters) if standard is None else standard
     standard = uses[meters.rows_of(rows.meter_key)]
-    time_us = np.where(standard, rows.std_register_first_us, rows.register_first_us)
-    register = np.where(standard, rows.std_register_first, rows.register_first)
+    time_us, register, last_us, last, turned = (
+        np.where(standard, getattr(rows, f"std_register_{part}"), getattr(rows, f"register_{part}"))
+        for part in ("first_us", "first", "last_us", "last", "turns")
+    )
     at = np.flatnonzero(time_us != ABSENT)
     keys, time_us, register, standard = rows.meter_key[at], time_us[at], register[at], standard[at]
     following = np.append(keys[1:] == keys[:-1], False)[: len(at)]
     end_time_us = np.where(following, np.roll(time_us, -1), ABSENT)
     end_register = np.where(following, np.roll(register, -1), np.nan)
+    turned = turned[at] + turns(meters, keys, end_time_us - last_us[at], last[at], end_register, standard)
     return Volumes(
         meter_key=keys,
         period_us=rows.begin_us[at],
@@ -88,7 +91,7 @@ def period_volumes(rows: HourRollups, meters: MeterTable, standard: Mask | None 
         begin_register=register,
         end_us=end_time_us,
         end_register=end_register,
-        volume=moved_m3(meters, keys, end_time_us - time_us, register, end_register, standard),
+        volume=over_turns(meters, keys, register, end_register, turned),
         standard=standard,
     )
 

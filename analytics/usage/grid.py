@@ -1,9 +1,10 @@
 """Dense grids of use, meters by hours and meters by days, from hourly roll-ups.
 
 What is known of an hour and of a day differs. An hour's flow is known where the register was seen at
-both its ends; a slow reporter (every four hours, daily) and a gap have none, which is NaN and never
-0: no data is not no flow. A day's volume is known where the register was seen on that day and on the
-next, so a daily reporter has it, and a gap within the day does not hurt it.
+both its ends, by the samples nearest to them, or else by the first ones of it and of the next; a slow
+reporter (every four hours, daily) and a gap have none, which is NaN and never 0: no data is not no
+flow. A day's volume is known where the register was seen on that day and on the next, so a daily
+reporter has it, and a gap within the day does not hurt it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from analytics.block import US_PER_H, Floats
 from analytics.rollups.columns import HourRollups
 from analytics.segments import Mask
 from analytics.usage.calendar import Calendar
-from analytics.usage.openings import Moves, Openings, Rows
+from analytics.usage.openings import Ends, Moves, Openings, Rows
 from fleet.meter_table import MeterTable
 
 #: Between the two registers of a known hour, and of a known day, h.
@@ -69,10 +70,9 @@ class Grid:
         standard = np.zeros(shape, np.bool_)
         found = []
         for name in ("register", "std_register"):
-            opened = Openings.of(rollups, row, hour, calendar, name)
-            moves = Moves.of(opened, meters, standard=name != "register")
-            _blank_installation(moves, meters, calendar)
-            layer = _Layer.of(moves, calendar, len(meters))
+            ends = Ends.of(rollups, row, hour, name)
+            moves, nearest = _moves(ends, meters, calendar, standard=name != "register")
+            layer = _Layer.of(moves, nearest, calendar, len(meters))
             layer.lay(~taken, flow, volume, span, breaks, calendar)
             standard |= ~taken & layer.seen & (name != "register")
             taken |= layer.seen
@@ -113,7 +113,8 @@ def sum_by(row: Rows, day: Rows, values: NDArray[np.generic], shape: tuple[int, 
 class _Layer:
     """What one of the two registers says of hours and days."""
 
-    moves: Moves
+    #: Those that hours are known by; the later ones where the earlier do not know them.
+    moves: tuple[Moves, ...]
     #: Shape (m, D): whether the register was seen on the day.
     seen: Mask
     volume_m3: Floats
@@ -122,7 +123,7 @@ class _Layer:
     broke_at: NDArray[np.int64]
 
     @classmethod
-    def of(cls, moves: Moves, calendar: Calendar, meters: int) -> Self:
+    def of(cls, moves: Moves, nearest: Moves, calendar: Calendar, meters: int) -> Self:
         shape = (meters, calendar.days)
         day, next_day = calendar.day_of_hour[moves.before], calendar.day_of_hour[moves.after]
         seen = np.zeros(shape, np.bool_)
@@ -137,7 +138,8 @@ class _Layer:
         broke_at = np.full(shape, -1, dtype=np.int64)
         at = np.flatnonzero(moves.broke)
         np.maximum.at(broke_at, (moves.row[at], next_day[at]), moves.after[at])
-        return cls(moves, seen, volume, span, broke_at)
+        by = (moves,) if nearest is moves else (nearest, moves)
+        return cls(by, seen, volume, span, broke_at)
 
     def lay(
         self,
@@ -149,18 +151,37 @@ class _Layer:
         calendar: Calendar,
     ) -> None:
         """Write into the grids where nothing stands yet."""
-        moves = self.moves
+        for moves in self.moves:
+            self._lay_hours(moves, free, flow, calendar)
+        np.copyto(volume, self.volume_m3, where=free)
+        np.copyto(span, self.span_h, where=free)
+        breaks += free & (self.broke_at >= 0)
+
+    def _lay_hours(self, moves: Moves, free: Mask, flow: Floats, calendar: Calendar) -> None:
         span_h = moves.span_us / US_PER_H
         known = (moves.after == moves.before + 1) & (span_h >= _HOUR_SPAN_H[0]) & (span_h <= _HOUR_SPAN_H[1])
         # Of a day on which another meter came, what the old one measured does not count.
         day = calendar.day_of_hour[moves.before]
         known &= moves.before >= self.broke_at[moves.row, day]
-        known &= free[moves.row, day]
+        known &= free[moves.row, day] & np.isnan(flow[moves.row, moves.before])
         at = np.flatnonzero(known)
         flow[moves.row[at], moves.before[at]] = moves.moved_m3[at] / span_h[at]
-        np.copyto(volume, self.volume_m3, where=free)
-        np.copyto(span, self.span_h, where=free)
-        breaks += free & (self.broke_at >= 0)
+
+
+def _moves(ends: Ends, meters: MeterTable, calendar: Calendar, *, standard: bool) -> tuple[Moves, Moves]:
+    """Give what moved between the first samples of hours, and between those nearest their beginnings.
+
+    Days and exchanges go by the former, which know every sample that opens an hour. By them alone a
+    meter that reports at the full hour, now some seconds early, now late, would hardly have an hour.
+    """
+    opened, nearest = (Openings.of(ends, calendar, nearest=nearest) for nearest in (False, True))
+    moves = Moves.of(opened, meters, standard=standard)
+    _blank_installation(moves, meters, calendar)
+    if np.array_equal(opened.time_us, nearest.time_us):
+        return moves, moves
+    others = Moves.of(nearest, meters, standard=standard)
+    _blank_installation(others, meters, calendar)
+    return moves, others
 
 
 def _installation(meters: MeterTable, calendar: Calendar) -> tuple[Rows, Rows]:

@@ -13,14 +13,40 @@ from analytics.register.limits import Rolling
 from analytics.rollups.columns import HourRollups
 from analytics.segments import Mask
 from analytics.usage.calendar import Calendar, Times
+from fleet.columns import Columns
 from fleet.meter_table import MeterTable
 
 Rows = NDArray[np.intp]
 
-#: An hour without a reading is opened by the last one of the hour before, if that came this late.
-_OPENS_WITHIN_US = 600 * US_PER_S
+#: A sample this near to the beginning of an hour may open it from before; after it none is nearer.
+_NEAR_US = 600 * US_PER_S
 #: A sample is taken for misread only by neighbours this near together.
 _NEIGHBOURS_US = 2 * US_PER_DAY
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ends(Columns):
+    """The first and the last sample of a register in k hours, sorted by meter and hour; shapes (k,)."""
+
+    row: Rows
+    hour: Rows
+    first_us: Times
+    first: Floats
+    last_us: Times
+    last: Floats
+
+    @classmethod
+    def of(cls, rollups: HourRollups, row: Rows, hour: Rows, name: str) -> Self:
+        """Take the register `name` ("register" or "std_register") from rows at their places."""
+        at = np.flatnonzero(~np.isnan(getattr(rollups, f"{name}_first")))
+        parts = ("first_us", "first", "last_us", "last")
+        return cls(row[at], hour[at], *(getattr(rollups, f"{name}_{part}")[at] for part in parts))
+
+    def followed(self) -> Mask:
+        """Tell which hours have the next one right behind them."""
+        out = np.zeros(len(self), dtype=np.bool_)
+        out[:-1] = (self.row[1:] == self.row[:-1]) & (self.hour[1:] == self.hour[:-1] + 1)
+        return out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,19 +63,24 @@ class Openings:
     value: Floats
 
     @classmethod
-    def of(cls, rollups: HourRollups, row: Rows, hour: Rows, calendar: Calendar, name: str) -> Self:
-        """Take the register `name` ("register" or "std_register") from rows at their places."""
-        at = np.flatnonzero(~np.isnan(getattr(rollups, f"{name}_first")))
-        row, hour = row[at], hour[at]
-        time_us, value = getattr(rollups, f"{name}_first_us")[at], getattr(rollups, f"{name}_first")[at]
-        last_us, last = getattr(rollups, f"{name}_last_us")[at], getattr(rollups, f"{name}_last")[at]
-        followed = np.zeros(len(at), dtype=np.bool_)
-        followed[:-1] = (row[1:] == row[:-1]) & (hour[1:] == hour[:-1] + 1)
-        near = calendar.hour_us[hour + 1] - last_us <= _OPENS_WITHIN_US
-        late = np.flatnonzero(~followed & near & (hour + 1 < calendar.hours))
+    def of(cls, ends: Ends, calendar: Calendar, *, nearest: bool = False) -> Self:
+        """Choose the samples.
+
+        With `nearest` one of the last ten minutes before an hour goes before a first one within it
+        that comes later than ten minutes after its beginning.
+        """
+        row, hour, followed = ends.row, ends.hour, ends.followed()
+        time_us, value = ends.first_us, ends.first
+        close = calendar.hour_us[hour + 1] - ends.last_us <= _NEAR_US
+        if nearest:
+            distant = ends.first_us - calendar.hour_us[hour] > _NEAR_US
+            before = np.flatnonzero((followed & close)[:-1] & distant[1:])
+            time_us, value = time_us.copy(), value.copy()
+            time_us[before + 1], value[before + 1] = ends.last_us[before], ends.last[before]
+        late = np.flatnonzero(~followed & close & (hour + 1 < calendar.hours))
         whole: list[NDArray[Any]] = [
             np.insert(old, late + 1, new[late])
-            for old, new in ((row, row), (hour, hour + 1), (time_us, last_us), (value, last))
+            for old, new in ((row, row), (hour, hour + 1), (time_us, ends.last_us), (value, ends.last))
         ]
         return cls(*whole)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from alerts.decisions import Decided
 from alerts.engine import Engine
-from alerts.inspections.store import Planned
+from alerts.inspections.planning import Planned
 from alerts.loop import Loop
 from alerts.work import EngineCycle
 from bench.engine.fleet import QMAX_M3H, Fleet

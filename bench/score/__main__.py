@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from bench.parts import positive
-from bench.score.report import lines, pages, report, table, to_json
+from bench.score.report import lines, pages, report, table, to_json, undecided_pages
 from bench.score.trial import Size, Trial, run
 
 #: The shortest history in which every kind of fault finds its place.
@@ -38,6 +38,7 @@ def _say(trial: Trial, took_s: float) -> None:
     )
     print(table(trial))
     print(f"false pages per 1,000 meters and week: {pages(trial):.2f}")
+    print(f"pages that telemetry cannot decide, the same: {undecided_pages(trial):.2f}")
     for title, texts in (("missed", found["missed"]), ("wrong", found["wrong"])):
         print(lines(title, texts))
 

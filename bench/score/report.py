@@ -7,7 +7,11 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from analytics.score import CheckScore, false_pages_per_1000_meter_weeks
+from analytics.score import (
+    CheckScore,
+    false_pages_per_1000_meter_weeks,
+    undecided_pages_per_1000_meter_weeks,
+)
 from bench.score.trial import Trial
 from firmware_sim.faults import Level
 
@@ -45,6 +49,7 @@ def report(trial: Trial) -> dict[str, Any]:
         "readings": trial.readings,
         "meter_weeks": round(trial.meter_weeks, 1),
         "false_pages_per_1000_meter_weeks": round(pages(trial), 3),
+        "undecided_pages_per_1000_meter_weeks": round(undecided_pages(trial), 3),
         "checks": {code: _of_check(one) for code, one in sorted(trial.scores.items())},
         "missed": trial.missed(),
         "wrong": trial.wrong(),
@@ -54,6 +59,11 @@ def report(trial: Trial) -> dict[str, Any]:
 def pages(trial: Trial) -> float:
     """Give the false pages of a thousand meters in a week."""
     return false_pages_per_1000_meter_weeks(trial.scores, trial.meter_weeks)
+
+
+def undecided_pages(trial: Trial) -> float:
+    """Give the pages of a thousand meters in a week that telemetry cannot decide."""
+    return undecided_pages_per_1000_meter_weeks(trial.scores, trial.meter_weeks)
 
 
 def _of_check(one: CheckScore) -> dict[str, Any]:
@@ -72,6 +82,7 @@ def _of_check(one: CheckScore) -> dict[str, Any]:
         "tolerated": one.tolerated,
         "undecided": one.undecided,
         "false_pages": one.false_pages,
+        "undecided_pages": one.undecided_pages,
     }
 
 

@@ -182,6 +182,7 @@ def test_migrating_twice_applies_nothing_the_second_time(empty_database_url: str
         "0010_policy",
         "0011_slow",
         "0012_newest_and_known",
+        "0013_work_until",
     ]
     assert is_migrated(database)
     assert migrate(database) == []

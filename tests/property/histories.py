@@ -36,6 +36,7 @@ POLICY = Policy(
     stuck_chance=0.3,
     balance_frozen_for_s=2 * 3600,
     balance_frozen_steps=3.0,
+    barred_rest_s=1800,
 )
 METERS = [
     Meter(
@@ -188,6 +189,9 @@ def eventful_batch(moods: int) -> ReadingBatch:
     for has in ("volume", "std"):
         history += [standing | {"valve": VALVES.index("open"), "balance": 300}]
         history += [barred | {"has": has, "rise": rise} for rise in (0, 2, 0, 0)]
+    # A leak that moves the register now and then rests for as long, and longer than it needs to.
+    history += [standing | {"valve": VALVES.index("open"), "balance": 300}]
+    history += [barred | {"after_min": 30, "rise": rise} for rise in (0, 1, 0, 0, 1, *[0] * 8)]
     # Low oil is carried past readings without a status.
     history += [standing | {"status": status_bits(["low_oil"])}, standing | {"status": ABSENT}]
     batch = batch_of([history, [], []])

@@ -15,7 +15,7 @@ from analytics.rollups.columns import HourRollups
 from analytics.rollups.hours import first_use_us, hour_rollups
 from analytics.rollups.merge import coarser, day_rollups, merge
 from analytics.rollups.periods import Granularity
-from analytics.rollups.volumes import period_volumes
+from analytics.rollups.volumes import Volumes, period_volumes
 from fleet.meter_table import MeterTable
 from fleet.meters import Meter
 from fleet.readings import ABSENT, ReadingBatch
@@ -192,3 +192,27 @@ def test_volumes_add_up_to_what_the_register_moved(
         moved = mine.begin_register[-1] - mine.begin_register[0]
         turns = (mine.volume[:-1].sum() - moved) / 10_000
         assert turns == pytest.approx(round(turns), abs=1e-6)
+
+
+@settings(max_examples=200)
+@given(HISTORY, st.sampled_from(ZONES), st.sampled_from([Granularity.DAY, Granularity.MONTH]))
+def test_volumes_of_hours_add_up_to_those_of_days_and_months(
+    history: list[dict], zone: ZoneInfo, granularity: Granularity
+) -> None:
+    """However much of its register a period uses, and however often that rolls over."""
+    rows = hour_rollups(_batch(history), TABLE, zone)
+    standard = np.array([False, True])
+    hours = period_volumes(rows, TABLE, standard)
+    for whole in _periods(period_volumes(coarser(rows, zone, granularity, TABLE), TABLE, standard)):
+        inside = (hours.meter_key == whole["meter_key"]) & (hours.begin_us >= whole["begin_us"])
+        inside &= hours.begin_us < whole["end_us"]
+        assert hours.volume[inside].sum() == pytest.approx(whole["volume"], abs=1e-6)
+
+
+def _periods(found: Volumes) -> list[dict[str, float]]:
+    names = ("meter_key", "begin_us", "end_us", "volume")
+    complete = found.complete()
+    return [
+        dict(zip(names, row, strict=True))
+        for row in zip(*(getattr(complete, name).tolist() for name in names), strict=True)
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from fleet.meters import Meter
 from fleet.readings import ReadingBatch
 from fleet.times import to_us
+from ingest.dirty_work import leave_dirty_work
 from storage.database import Database
 from storage.readings import write_readings
 from storage.registry import load_meters, upsert_meters
@@ -42,16 +44,15 @@ class Story:
 
     def arrive_batch(self, readings: ReadingBatch, at: datetime) -> None:
         """Readings arrive, and word of them is left for the engine."""
-        keys = np.unique(readings.meter_key)
-        since = [int(readings.device_time_us[readings.meter_key == key].min()) for key in keys]
+        order = np.lexsort((readings.device_time_us, readings.meter_key))
+        times_us, keys = readings.device_time_us[order], readings.meter_key[order]
+        found, first, counts = np.unique(keys, return_index=True, return_counts=True)
         with self.database.transaction() as transaction:
-            write_readings(transaction, readings)
-            transaction.execute(
-                "INSERT INTO dirty_work (created_at, meter_keys, since) "
-                "SELECT %(at)s, array_agg(k), array_agg(timestamptz 'epoch' + s * interval '1 microsecond') "
-                "FROM unnest(%(keys)s::integer[], %(since)s::bigint[]) AS new (k, s)",
-                {"at": at, "keys": keys.tolist(), "since": since},
-            )
+            written = write_readings(transaction, readings)
+            # Word of all of them, known ones too: a meter may be evaluated again without anything new.
+            last = first + counts - 1
+            word = replace(written, meter_keys=found, since_us=times_us[first], until_us=times_us[last])
+            leave_dirty_work(transaction, word, at)
 
     def ask(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
         """Look into the database."""

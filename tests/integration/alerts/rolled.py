@@ -24,13 +24,17 @@ ZONES = {"north": "Asia/Shanghai", "west": "Europe/Berlin", "south": "Asia/Kolka
 
 
 def telemetry(chance: random.Random, keys: list[int], start: datetime, count: int = 60) -> ReadingBatch:
-    """Make readings of some meters: registers from 0 on, dropouts, frames of zeros, two of one moment."""
+    """Make readings of some meters: registers from 0 on, dropouts, frames of zeros, two of one moment.
+
+    A register of four digits rolls over now and then, forwards, and backwards after a leap.
+    """
     rows = []
     for key in keys:
         time, register = start, 0.0
         for seq in range(count):
             time += timedelta(minutes=chance.choice([0, 5, 15, 15, 60, 60, 300]))
-            register += chance.choice([0, 0, 1.25, 3.1]) if seq > count // 6 else 0
+            rise = chance.choice([0, 0, 1.25, 3.1, 3.1, 9990]) if seq > count // 6 else 0
+            register = (register + rise) % 10_000
             kind = chance.choice(["both", "both", "volume", "zeros", "dropout", "none"])
             rows.append(_row(chance, key, to_us(time), seq, register, kind))
     return ReadingBatch.build(**{name: [row[name] for row in rows] for name in rows[0]})

@@ -10,7 +10,8 @@ from datetime import timedelta
 import pytest
 
 from alerts.alarms.store import acknowledge
-from alerts.engine import STEPS, Engine
+from alerts.cycle import STEPS
+from alerts.engine import Engine
 from alerts.loop import CONFLICTS
 from storage.exceptions import SerializationError
 

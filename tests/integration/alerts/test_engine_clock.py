@@ -6,6 +6,8 @@ import json
 import threading
 from datetime import date, timedelta
 
+import pytest
+
 from alerts.engine import Engine
 from alerts.loop import Loop, Rhythm
 from fleet.times import to_us
@@ -195,13 +197,16 @@ def test_the_loop_works_off_what_there_is_plans_and_leaves_a_heartbeat(story, on
 def test_the_loop_plans_again_on_a_new_day_and_for_a_new_meter(story, make_meter, now):
     story.register(make_meter("M1"))
     loop = Loop(Engine(story.database), story.database)
-    loop.step(now)
-    loop.step(now + HOUR)
+    for hour in (0, 1):
+        while loop.step(now + hour * HOUR):
+            pass
     assert loop.figures.obligations == 3
     story.register(make_meter("M2"))
-    loop.step(now + 2 * HOUR)
+    while loop.step(now + 2 * HOUR):
+        pass
     assert loop.figures.obligations == 6
-    loop.step(now + timedelta(days=15))
+    while loop.step(now + timedelta(days=15)):
+        pass
     assert loop.figures.obligations == 12
 
 
@@ -222,6 +227,44 @@ def test_new_readings_do_not_wait_until_the_clock_has_looked_at_everybody(story,
     assert silent == sorted(silent)
     assert silent[0] < silent[-1]
     assert loop.step(at + timedelta(seconds=3)) is False
+
+
+def test_new_readings_do_not_wait_until_everybody_is_planned_for(story, make_meter, now, monkeypatch):
+    monkeypatch.setattr("alerts.inspections.planning.CUSTOMERS_PER_STEP", 1)
+    keys = story.register(*(make_meter(f"M{i}") for i in range(3)))
+    loop = Loop(Engine(story.database), story.database)
+    planned = []
+    for minute in range(5):
+        story.arrive(keys["M1"], now + minute * MINUTE, MINUTE, flow_m3h=[170.0])
+        loop.step(now + timedelta(seconds=minute))
+        planned.append(loop.figures.obligations)
+        assert loop.figures.readings == minute + 1
+    # The clock's look at all, then three steps of one customer each, and one that finds that nobody is left.
+    assert planned == [0, 3, 6, 9, 9]
+
+
+@pytest.mark.parametrize("done", range(0, 10, 2))
+def test_planning_that_was_cut_short_anywhere_leaves_no_hole(done, story, make_meter, now, monkeypatch):
+    monkeypatch.setattr("alerts.inspections.planning.CUSTOMERS_PER_STEP", 1)
+    story.register(*(make_meter(f"M{i}", reading_class="daily") for i in range(2)))
+    engine = Engine(story.database)
+    engine.plan_everywhere(now)
+    # Nobody planned in December; in January the process dies after some steps, and a customer is new.
+    later = now + timedelta(days=50)
+    steps = engine.plan_steps(later)
+    assert len(steps) == 3 * 3
+    for step in steps[:done]:
+        engine.run_plan_step(step, later)
+    story.register(make_meter("L9", customer="A newcomer", reading_class="daily"))
+    engine.plan_everywhere(later)
+    months = story.ask("SELECT customer, count(*) AS n FROM obligation GROUP BY customer ORDER BY customer")
+    assert [(row["customer"], row["n"]) for row in months] == [
+        ("A newcomer", 3),
+        ("Hotel M0", 9),
+        ("Hotel M1", 9),
+    ]
+    tasks = story.ask("SELECT count(*) AS n FROM task")
+    assert tasks == [{"n": 6 + 9}]
 
 
 def test_the_loop_runs_until_it_is_told_to_stop(story, one_meter, now):

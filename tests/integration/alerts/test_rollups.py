@@ -25,7 +25,9 @@ START = datetime(2026, 10, 24, 18, 0, tzinfo=UTC)
 def fleet(story, make_meter):
     """Two meters in each of three time zones; gives their numbers."""
     meters = [
-        make_meter(f"{company}{i}", company=company, interval_s=900) for company in ZONES for i in range(2)
+        make_meter(f"{company}{i}", company=company, interval_s=900, register_digits=4)
+        for company in ZONES
+        for i in range(2)
     ]
     keys = story.register(*meters)
     with story.database.transaction() as transaction:

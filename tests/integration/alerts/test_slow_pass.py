@@ -72,7 +72,7 @@ def test_a_leak_becomes_an_alarm_with_a_visit_and_clears(story, kitchen):
     assert seen == [(-1, []), (14, ["active_unacked"]), (17, ["cleared_unacked"])]
     [alarm] = story.alarms(LEAK)
     assert (alarm["onset_at"], alarm["ended_at"]) == (START + 12 * DAY, START + 17 * DAY)
-    assert (alarm["severity"], alarm["readings"], alarm["value"]) == ("major", 3, 0.5)
+    assert (alarm["severity"], alarm["readings"], alarm["value"]) == ("minor", 3, 0.5)
     assert alarm["limit_origin"] == "default"
     [task] = story.ask("SELECT * FROM task WHERE alarm_id = %(id)s", id=alarm["alarm_id"])
     assert (task["kind"], task["state"]) == ("alarm_visit", "planned")

@@ -77,6 +77,18 @@ def test_an_hour_tells_its_volume_with_both_times_and_what_stands_beside_it(clie
     assert (fourth["begin_register"], fourth["end_at"], fourth["volume"]) == (124.78, None, None)
 
 
+def test_a_month_and_a_day_that_use_more_than_a_tenth_of_the_register_count_its_roll_over(
+    client, city, rolled
+):
+    with city.database.transaction() as transaction:
+        transaction.execute("UPDATE meter SET register_digits = 5, qmax = 100 WHERE meter_id = 'M1'")
+    days = ["2026-09-01", "2026-09-15", "2026-09-16", "2026-09-20", "2026-10-01", "2026-11-02"]
+    rolled([f"{day}T08:00" for day in days], volume_m3=[80_000, 95_000, 96_000, 500, 12_000, 43_000])
+    query = "from=2026-08-31T16:00:00Z&to=2026-11-30T16:00:00Z&granularity="
+    assert [month["volume"] for month in _get(client, query + "month")] == [32_000, 31_000, None]
+    assert [day["volume"] for day in _get(client, query + "day&limit=2")][2:4] == [4_500, 11_500]
+
+
 def test_days_and_months_are_those_of_the_companys_calendar(client, rolled):
     rolled(
         ["2026-10-31T23:50", "2026-11-01T00:10", "2026-11-19T12:00", "2026-11-20T00:00"],

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analytics.pipeline import evaluate
-from analytics.prepaid.metered import Rise
+from analytics.prepaid.metered import more_than
 from analytics.register.limits import Rolling
 from fleet.checks import BY_CODE
 from fleet.flags import Flag
@@ -86,8 +86,7 @@ def test_a_register_that_falls_by_no_more_than_a_step_has_a_mean(judge, fall):
 def test_a_register_step_is_not_exceeded_by_the_rounding_of_large_numbers():
     gained = np.array([123_456.3 - 123_456.2, 0.1000999, 0.1001001, 0.2])
     assert gained[0] > 0.1
-    rise = Rise(gained_m3=gained, known=np.ones(4, dtype=np.bool_), base={})
-    assert rise.more_than(0.1).tolist() == [False, False, True, True]
+    assert more_than(gained, np.full(4, 0.1)).tolist() == [False, False, True, True]
 
 
 def test_a_register_rolls_over_from_its_last_tenth_to_its_first():

@@ -96,6 +96,22 @@ def test_a_register_that_rolls_over_between_two_balances_counts_what_flowed(tabl
     assert hour_rollups(batch, table, CHINA).spent_volume.tolist() == [5]
 
 
+def test_roll_overs_are_counted_where_they_are_whether_within_an_hour_or_between_two(
+    table: MeterTable,
+) -> None:
+    """At 20 within an hour, at 60 between two; at 70 a misread one within the hour is taken back at 130."""
+    batch = _batch(
+        [0, 20, 40, 60, 70, 130, 150],
+        volume_m3=[9990, 5, 9980, 1, 9999, 4, 5],
+        std_volume_m3=[9000, 9500, NAN, 9990, NAN, 20, 30],
+    )
+    hours = hour_rollups(batch, table, CHINA)
+    assert hours.register_turns.tolist() == [0, -1, 0]
+    assert hours.std_register_turns.tolist() == [0, 0, 0]
+    day = day_rollups(hours, table, CHINA)
+    assert (day.register_turns.tolist(), day.std_register_turns.tolist()) == ([1], [1])
+
+
 def test_a_meter_with_only_the_standard_register_keeps_its_balance_beside_that(table: MeterTable) -> None:
     batch = _batch([0, 15, 30], volume_m3=[0, 0, 0], std_volume_m3=[900, 903, 905], balance=[50, 44, 40])
     rows = hour_rollups(batch, table, CHINA)

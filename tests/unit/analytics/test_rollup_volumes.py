@@ -30,9 +30,9 @@ def volumes(meter):
     """Work out hourly (or coarser) volumes of one meter: (period, begin, register, end, register, volume)."""
 
     def run(
-        minutes: list[float], granularity: Granularity = Granularity.HOUR, **columns: Any
+        minutes: list[float], granularity: Granularity = Granularity.HOUR, digits: int = 4, **columns: Any
     ) -> list[tuple[Any, ...]]:
-        n, table = len(minutes), MeterTable.build([meter(register_digits=4)])
+        n, table = len(minutes), MeterTable.build([meter(register_digits=digits)])
         time_us = START_US + np.round(np.array(minutes) * MINUTE_US).astype(np.int64)
         batch = ReadingBatch.build(
             n, meter_key=np.zeros(n), device_time_us=time_us, received_us=time_us, **columns
@@ -81,6 +81,30 @@ def test_days_and_months_by_hand(volumes) -> None:
 def test_a_register_that_rolls_over_counts_what_flowed(volumes) -> None:
     found = volumes([0, 60, 120], volume_m3=[9990.25, 9998.5, 3.1])
     assert [row[5] for row in found[:2]] == [8.25, 4.6]
+
+
+def test_a_month_with_a_roll_over_counts_what_flowed_however_much_that_is(volumes) -> None:
+    """From 80,000 by 95,000 and 500 to 12,000 at five digits: 15,000, 5,500 and 11,500."""
+    days = [-14, 1, 6, 17, 48]
+    registers = {"volume_m3": [80_000, 95_000, 500, 12_000, 43_000], "digits": 5}
+    minutes = [day * 24 * 60 for day in days]
+    assert [row[5] for row in volumes(minutes, **registers)[:4]] == [15_000, 5_500, 11_500, 31_000]
+    months = volumes(minutes, Granularity.MONTH, **registers)
+    assert [row[5] for row in months[:2]] == [32_000, 31_000]
+
+
+def test_days_that_use_a_seventh_of_the_register_count_what_flowed(volumes) -> None:
+    """60 m³/h at four digits: 1,440 m³ a day, and in the 378 hours up to December two roll-overs."""
+    hours = range(21 * 24)
+    registers = {"volume_m3": [(500 + 60 * hour) % 10_000 for hour in hours]}
+    minutes = [60 * hour for hour in hours]
+    assert {row[5] for row in volumes(minutes, Granularity.DAY, **registers)[1:20]} == {1440}
+    assert volumes(minutes, Granularity.MONTH, **registers)[0][5] == 378 * 60
+
+
+def test_a_roll_over_that_the_next_reading_takes_back_was_a_misread_one(volumes) -> None:
+    found = volumes([0, 30, 60, 120, 125, 180], volume_m3=[9990, 2, 9991, 9991.5, 3, 9992.5])
+    assert [row[5] for row in found[:3]] == [1, 0.5, 1]
 
 
 def test_a_register_that_falls_otherwise_gives_a_negative_volume(volumes) -> None:

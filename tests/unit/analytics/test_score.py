@@ -12,6 +12,7 @@ from analytics.score import (
     meter_weeks,
     missed_labels,
     score,
+    undecided_pages_per_1000_meter_weeks,
 )
 from analytics.truth import Findings, Kind, Truth
 from fleet.checks import BY_CODE
@@ -126,6 +127,9 @@ def test_false_pages_are_counted_for_a_thousand_meters_and_a_week():
 
     assert weeks == pytest.approx(100)
     assert false_pages_per_1000_meter_weeks(scores, weeks) == pytest.approx(10.0)
+    # One silence that nobody can judge, and which calls somebody.
+    assert undecided_pages_per_1000_meter_weeks(scores, weeks) == pytest.approx(10.0)
+    assert scores["register_stalled"].undecided_pages == 0
 
 
 def test_wrong_findings_and_missed_faults_can_be_listed():

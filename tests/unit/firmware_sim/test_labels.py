@@ -110,6 +110,30 @@ def test_idle_seasons_are_undecided_and_hold_hardly_any_gas(population, known):
         assert use < 0.25 * share
 
 
+def test_a_pilot_flame_that_is_lit_burns_from_then_on_and_is_undecided(population, known):
+    lit = [one for one in known if one.cause == "pilot lit" and one.check == "small_continuous_flow"]
+    readings = generate(population).readings
+    devices = population.devices.columns
+
+    assert len(lit) >= 2
+    assert {one.word for one in lit} == {Word.UNDECIDED}
+    for one in lit:
+        mine = readings.meter_key == one.meter_key
+        shown, after = readings.flow_m3h[mine], readings.device_time_us[mine] >= one.from_us
+        # A snapshot of a flame is never 0, and a customer's own is not for ever.
+        assert (
+            shown[after].min()
+            > 0.9 * devices["pilot_qmax"][one.meter_key] * devices["qmax_m3h"][one.meter_key]
+        )
+    assert any(
+        readings.flow_m3h[
+            (readings.meter_key == one.meter_key) & (readings.device_time_us < one.from_us)
+        ].min()
+        == 0
+        for one in lit
+    )
+
+
 def test_a_bad_line_is_labelled_where_readings_are_missing_or_late(population, known):
     readings = generate(population).readings
     late_us = readings.received_us - readings.device_time_us

@@ -8,6 +8,8 @@ from datetime import date
 import numpy as np
 import pytest
 
+from fleet.policy import Policy
+
 CODE = "small_continuous_flow"
 #: A kitchen: at rest from 22 to 8, 5 m³ an hour otherwise.
 USUAL = [0.0] * 8 + [5.0] * 14 + [0.0] * 2
@@ -28,6 +30,15 @@ def test_after_a_week_it_is_fail_and_stays_open(days_of) -> None:
     found = days_of(USUAL * 12 + LEAKING * 9)
     assert found.flags(CODE) == "g" * 14 + "SSSS" + "FFF"
     assert found.episodes(CODE) == [(12, None, 7, 0.5, 2.0)]
+
+
+def test_what_a_pilot_flame_may_burn_is_never_fail(days_of) -> None:
+    lit = [hour + 0.2 for hour in USUAL]
+    found = days_of(USUAL * 12 + lit * 9)
+    assert found.flags(CODE) == "g" * 14 + "S" * 7
+    assert found.episodes(CODE) == [(12, None, 7, 0.2, 2.0)]
+    strict = days_of(USUAL * 12 + lit * 9, policy=Policy(leak_fail_m3h=0, leak_fail_days=3))
+    assert strict.flags(CODE) == "g" * 14 + "F" * 7
 
 
 def test_a_customer_that_never_rested_is_undecided(days_of) -> None:
