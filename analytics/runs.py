@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from analytics.segments import Array, Mask, Positions, Segments, lowest_so_far
+from analytics.segments import Array, Mask, Positions, Segments
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,28 +59,3 @@ class Runs:
         """Select runs."""
         counts = self.counts[which]
         return Runs.at_heads(self.seg, self.at[np.repeat(which, self.counts)], np.cumsum(counts) - counts)
-
-    def closing(self, values: Array, run_values: Array, carried: Array) -> Array:
-        """Give each meter the value of its last sample, or that of the run to which this belongs."""
-        out = self.seg.closing(values, carried)
-        open_ = self.lasts == self.seg.stops[self.seg.segment_of(self.lasts)] - 1
-        out[self.meters[open_]] = run_values[open_]
-        return out
-
-
-def lowest_of(runs: Runs, values: NDArray[np.float64], first: NDArray[np.float64]) -> NDArray[Any]:
-    """Give each run's smallest value, the first sample's among them, shape (r,)."""
-    if len(runs) == 0:
-        return first
-    return np.minimum(first, np.minimum.reduceat(values[runs.at], runs.heads))
-
-
-def lowest_so_far_of(
-    runs: Runs, values: NDArray[np.float64], first: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Give each sample that goes on the smallest value of its run up to itself; no value may be NaN."""
-    some = values[runs.at]
-    some[runs.heads] = np.minimum(some[runs.heads], first)
-    starts = np.zeros(len(some), dtype=np.bool_)
-    starts[runs.heads] = True
-    return lowest_so_far(some, starts)

@@ -82,6 +82,8 @@ class Policy:
     stalled_for_s: int = 3600
     #: And for so many of its intervals.
     stalled_after_intervals: float = 3.0
+    #: And only if so much flow would be shown that improbably by chance.
+    stalled_chance: float = 1e-6
     #: A register that has not moved for this long is idle or stuck.
     idle_after_s: int = 30 * 86400
     #: A decrease across a gap this long is more likely an exchanged meter than a reversal.

@@ -24,8 +24,9 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "life_days": (1, 36500),
     "oil_interval_days": (1, 36500),
     "oil_interval_m3": (1e-9, 1e12),
-    # A probability; at 1 everything is improbable enough.
+    # Probabilities; at 1 everything is improbable enough.
     "stuck_chance": (1e-100, 1),
+    "stalled_chance": (1e-100, 1),
     # A run of days is followed for two weeks, and a small flow has to be constant for three days.
     "leak_days": (3, 14),
     "leak_fail_days": (3, 14),

@@ -11,7 +11,7 @@ from analytics.block import US_PER_S, Block, Check, Floats, Tracked, Verdict
 from analytics.kernels.borders import members
 from analytics.register.reversal import Registers, registered
 from analytics.samples import Samples
-from analytics.segments import Positions, Segments
+from analytics.segments import Positions, Segments, lowest_so_far
 from analytics.tracking import Decisions, Tracker
 from fleet.flags import Flag
 from fleet.meter_table import each
@@ -26,9 +26,10 @@ def check_uncounted(block: Block) -> Verdict:
     Looked at are prepaid meters of which the price of a cubic metre is known, at readings with a
     balance and a register. A run goes on while no register moves, falls or leaps, the balance does
     not rise, and no gap is longer than the silence limit. Its first fall of the balance does not
-    count: it may settle what was measured before. It is a finding once what was spent since that
-    fall would have moved the register by `stalled_steps` steps, and that fall is `stalled_for_s`
-    old. Onset: that fall; value: what was paid for, m³. A standing charge looks the same.
+    count: it may settle what was measured before. Nor does the largest one since: it may be a refund. It
+    is a finding once what else was spent since that first fall would have moved the register by
+    `stalled_steps` steps, and that fall is `stalled_for_s` old. Onset: that fall; value: what was paid
+    for since without the largest fall, m³. A standing charge looks the same.
     """
     counted = block.meters.prepaid & (block.meters.price_per_m3 > 0)
     if not counted.any():
@@ -71,14 +72,17 @@ class _Spending:
     """
 
     samples: Samples
-    #: Shape (k,), the last known balance at each sample.
+    #: Shape (k,), the last known balance at each sample, and its rise since the one before; falls are
+    #: negative.
     balance: Floats
+    rise: Floats
     #: Where each stretch begins and ends, ascending: positions among the samples.
     begins: Positions
     stops: Positions
-    #: The balance after the first fall, and when that was.
+    #: The balance after the first fall, when that was, and the largest fall since in blocks before.
     spent_from: Floats
     spent_from_us: NDArray[np.int64]
+    largest_before: Floats
 
     @classmethod
     def of(cls, block: Block, samples: Samples) -> _Spending:
@@ -97,30 +101,46 @@ class _Spending:
         meter = seg.meter_of(begins)
         old, old_us = state["spent_from"][meter], state["spent_from_us"][meter]
         carried = np.isin(begins, begun)
+        rise[begins[~carried]] = 0.0
         return cls(
             samples=samples,
             balance=balance,
+            rise=rise,
             begins=begins,
             stops=stops,
             spent_from=np.where(carried, old, balance[begins]),
             spent_from_us=np.where(carried, old_us, samples.time_us[begins]),
+            largest_before=np.where(carried, state["spent_largest"][meter], 0.0),
         )
+
+    def largest(self) -> Floats:
+        """Give the largest fall of each stretch but its first, shape (r,)."""
+        if len(self.begins) == 0:
+            return self.largest_before
+        # Every second piece is what lies between two stretches.
+        edges = np.stack([self.begins, self.stops], axis=1).ravel()
+        lowest = np.minimum.reduceat(np.append(self.rise, 0.0), edges)[::2]
+        return np.maximum(self.largest_before, -lowest)
 
     def state(self, block: Block) -> dict[str, NDArray[np.generic]]:
         """Carry what goes on at each meter's last sample."""
         state, seg = block.state, self.samples.seg
-        spent_from, spent_from_us = state["spent_from"].copy(), state["spent_from_us"].copy()
-        spent_from[seg.meters], spent_from_us[seg.meters] = np.nan, ABSENT
         segment = seg.segment_of(self.begins)
         open_ = self.stops == seg.stops[segment]
         meter = seg.meters[segment[open_]]
-        spent_from[meter], spent_from_us[meter] = self.spent_from[open_], self.spent_from_us[open_]
-        return {
+        carried = {
             "uncounted_us": seg.closing(self.samples.time_us, state["uncounted_us"]),
             "uncounted_balance": seg.closing(self.balance, state["uncounted_balance"]),
-            "spent_from": spent_from,
-            "spent_from_us": spent_from_us,
         }
+        for name, nothing, values in (
+            ("spent_from", np.nan, self.spent_from),
+            ("spent_from_us", ABSENT, self.spent_from_us),
+            ("spent_largest", np.nan, self.largest()),
+        ):
+            carried[name] = state[name].copy()
+            carried[name][seg.meters] = nothing
+            carried[name][meter] = values[open_]
+        return carried
 
 
 def _stretches(
@@ -139,13 +159,22 @@ def _stalled(
     block: Block, samples: Samples, spending: _Spending
 ) -> tuple[Positions, Floats, NDArray[np.int64]]:
     """Find the samples that are findings, with what was paid for, m³, and since when."""
-    counts = spending.stops - spending.begins
-    at = members(spending.begins, spending.stops)
-    meter, since_us = samples.seg.meter_of(at), spending.spent_from_us.repeat(counts)
-    paid_m3 = (spending.spent_from.repeat(counts) - spending.balance[at]) / block.meters.price_per_m3[meter]
+    limit = _limit_m3(block) * block.meters.price_per_m3
+    spent = spending.spent_from - spending.balance[spending.stops - 1] - spending.largest()
+    enough = np.flatnonzero(spent >= limit[samples.seg.meter_of(spending.begins)])
+    begins, stops = spending.begins[enough], spending.stops[enough]
+    at, counts = members(begins, stops), stops - begins
+    if len(at) == 0:
+        return at, np.empty(0), at
+    meter, since_us = samples.seg.meter_of(at), spending.spent_from_us[enough].repeat(counts)
+    heads = np.cumsum(counts) - counts
+    rise, starts = spending.rise[at], np.zeros(len(at), dtype=np.bool_)
+    rise[heads] = np.minimum(rise[heads], -spending.largest_before[enough])
+    starts[heads] = True
+    spent = spending.spent_from[enough].repeat(counts) - spending.balance[at] + lowest_so_far(rise, starts)
     for_us = each(block.limit(lambda p: p.stalled_for_s * US_PER_S), meter)
-    stalled = (paid_m3 >= _limit_m3(block)[meter]) & (samples.time_us[at] - since_us >= for_us)
-    return at[stalled], paid_m3[stalled], since_us[stalled]
+    stalled = (spent >= limit[meter]) & (samples.time_us[at] - since_us >= for_us)
+    return at[stalled], (spent / block.meters.price_per_m3[meter])[stalled], since_us[stalled]
 
 
 def _decisions(
@@ -165,11 +194,13 @@ CHECK = Check(
     codes=(_CODE,),
     run=check_uncounted,
     carries=(
-        # The last sample, the last known balance, and the first fall since the register stands.
+        # The last sample, the last known balance, the first fall since the register stands, and the
+        # largest one after it.
         ("uncounted_us", "i8"),
         ("uncounted_balance", "f8"),
         ("spent_from", "f8"),
         ("spent_from_us", "i8"),
+        ("spent_largest", "f8"),
     ),
     tracks=(Tracked("uncounted", "register_stalled"),),
 )

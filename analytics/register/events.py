@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.block import Block, Flags, Floats
+from analytics.block import US_PER_DAY, Block, Flags, Floats
 from analytics.register.limits import Limits, Speeds
 from analytics.segments import Mask, Positions, Segments
 from fleet.flags import Flag
@@ -21,6 +21,8 @@ from fleet.flags import Flag
 State = Mapping[str, NDArray[Any]]
 #: What the cheap look lets pass is well below the limit, whatever rounding does.
 _SURE = 0.9
+#: What a register that stood may catch up with: no more than could flow in this time.
+_STOOD_AT_MOST_US = US_PER_DAY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,6 +43,8 @@ class Events:
     #: The sample before was misread low, so that this one only came back.
     after_low: Mask
     after_spike: Mask
+    #: Fell, and may as well have rolled over: it did if the next sample goes on from there.
+    rolled: Mask
     #: Another meter is the likely reason.
     exchange: Mask
     #: The next sample has not come.
@@ -71,7 +75,7 @@ class Events:
         """Say at which the register really fell."""
         waited = self.fell & ~self.exchange
         flag = self._flags(waited & self.waits)
-        flag[waited & ~self.waits & ~self.low] = Flag.FAIL
+        flag[waited & ~self.waits & ~self.low & ~self.rolled] = Flag.FAIL
         return flag, waited
 
     def jumped(self) -> tuple[Flags, Mask]:
@@ -103,8 +107,15 @@ def find_events(
     before_us = seg.previous_of(time_us, at, old["before_us"])
     before, this = seg.previous_of(value, at, old["before"]), value[at]
     tolerance, elapsed_us = limits.tolerance_m3, time_us[at] - before_us
-    fell = (this < before - tolerance) & ~limits.rolled(before, this, elapsed_us)
-    leapt = this > before + tolerance + limits.fastest * elapsed_us
+    # From near the top it rolled over; from afar the next sample tells, and nobody knows until then.
+    fell = (this < before - tolerance) & ~limits.rolled_near(before, this, elapsed_us)
+    rolled = fell & limits.rolled_far(before, this, elapsed_us)
+    # A register that is shown late catches up with what flowed since it moved last.
+    stood_us = np.minimum(
+        time_us[at] - stood_since(seg, time_us, rise, at, old["stood_us"]), _STOOD_AT_MOST_US
+    )
+    could_have = np.maximum(limits.fastest * elapsed_us, limits.doubtful * stood_us)
+    leapt = this > before + tolerance + could_have
     peak = this > before + tolerance + limits.doubtful * elapsed_us
     after = seg.next_of(value, at, np.nan)
     could_be = before + tolerance + limits.fastest * (seg.next_of(time_us, at, 0) - before_us)
@@ -125,12 +136,24 @@ def find_events(
         peak=peak,
         spike=spike,
         low=low,
+        rolled=rolled & (after >= this - tolerance) & ~low,
         after_low=_before(seg, at, low, old["after_low"]),
         after_spike=after_spike,
         exchange=limits.exchanged(before_us, time_us[at]),
         waits=np.isnan(after),
         disturbing=disturbing,
     )
+
+
+def stood_since(
+    seg: Segments, time_us: NDArray[np.int64], rise: Floats, at: Positions, carried_us: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Tell of some samples since when the register stood at what it was right before each."""
+    changes = np.flatnonzero(rise)
+    segment = seg.segment_of(at)
+    last = np.append(-1, changes)[np.searchsorted(changes, at)]
+    here = last >= seg.starts[segment]
+    return np.where(here, time_us[last], carried_us[seg.meters[segment]])
 
 
 def _candidates(

@@ -12,9 +12,12 @@ from analytics.segments import Mask, Positions
 from fleet.meter_table import Limit, each
 
 #: m³/h; stands in for Qmax where none is known, so that no rise is implausible.
-_NO_LIMIT_M3H = 1e12
+NO_LIMIT_M3H = 1e12
 #: Shares of the register's top: a roll-over goes from above the one to below the other.
 _ROLLS_FROM, _ROLLS_TO = 0.9, 0.1
+#: From elsewhere it rolls over by less than this share of the top, and this share of what no flow can
+#: exceed, which is Qmax by default: the rest of a small register may pass between two readings.
+_ROLLS_BY, _ROLLS_AT = 0.5, 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,7 +33,7 @@ class Speeds:
     def of(cls, block: Block, times_qmax: Limit) -> Speeds:
         """Look up the meters' limits; a faster rise than `times_qmax` Qmax is no gas."""
         qmax = block.meters.qmax_m3h
-        fastest = np.where(np.isnan(qmax), _NO_LIMIT_M3H, times_qmax * qmax) / US_PER_H
+        fastest = np.where(np.isnan(qmax), NO_LIMIT_M3H, times_qmax * qmax) / US_PER_H
         # A register at standard conditions runs faster by as much as its limit is higher.
         doubtful = fastest * block.limit(lambda p: p.overload_ratio / p.implausible_ratio)
         return cls(fastest=fastest, doubtful=doubtful)
@@ -47,10 +50,21 @@ class Rolling:
     top_m3: Floats
 
     def rolled(self, before: Floats, value: Floats, elapsed_us: NDArray[np.int64]) -> Mask:
-        """Tell roll-overs: from near the top to near zero, by no more than could have flowed."""
+        """Tell roll-overs, from near the top or from afar."""
+        return self.rolled_near(before, value, elapsed_us) | self.rolled_far(before, value, elapsed_us)
+
+    def rolled_near(self, before: Floats, value: Floats, elapsed_us: NDArray[np.int64]) -> Mask:
+        """Tell roll-overs from near the top to near zero, by no more than could have flowed."""
         near = (before >= _ROLLS_FROM * self.top_m3) & (value <= _ROLLS_TO * self.top_m3)
         used = value + self.top_m3 - before
         return near & (used <= self.tolerance_m3 + self.fastest * elapsed_us)
+
+    def rolled_far(self, before: Floats, value: Floats, elapsed_us: NDArray[np.int64]) -> Mask:
+        """Tell falls by which a small register, read seldom, would only have gone on at Qmax or less."""
+        used = value + self.top_m3 - before
+        far: Mask = used <= self.tolerance_m3 + _ROLLS_AT * self.fastest * elapsed_us
+        far &= (value < before) & (used < _ROLLS_BY * self.top_m3)
+        return far & (self.fastest < NO_LIMIT_M3H / US_PER_H)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

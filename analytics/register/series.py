@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.block import Block, Flags, Floats
-from analytics.register.events import Events, find_events
+from analytics.register.events import Events, find_events, stood_since
 from analytics.register.limits import Speeds
 from analytics.samples import Samples
 from analytics.segments import Mask, Positions, Segments, Tailed
@@ -24,6 +24,8 @@ FIELDS = (
     ("tail", "f8"),
     ("before_us", "i8"),
     ("before", "f8"),
+    # Since when the register stood at that one.
+    ("stood_us", "i8"),
     # Whether the sample before the last was a spike, or misread low, and whether the last is spoken of.
     ("after_spike", "?"),
     ("after_low", "?"),
@@ -68,11 +70,13 @@ def analyse(block: Block, name: str, values: Floats, spoken: Mask | None, times_
     With p, v, n the previous, this and the next sample, and a tolerance of one register step:
 
     - *fell*: v < p - tolerance, and it is no roll-over;
-    - *leapt*: v above p by more than `times_qmax` times Qmax can deliver in the time between;
+    - *leapt*: v above p by more than `times_qmax` times Qmax can deliver in the time between, and by more
+      than `overload_ratio` times Qmax can since the register moved last, or in a day if that is longer;
     - *peak*: v above p by more than `overload_ratio` times Qmax can deliver;
     - *spike*: a peak, and n is back between p and what could have flowed since p;
     - *misread low*: fell, not from a spike, and n is not below p;
-    - *reversed*: fell, not from a spike, and n is below p too;
+    - *reversed*: fell, not from a spike, and n is below p too; but not where v is what comes after p
+      at Qmax or less across the register's top (`Limits.rolled_far`), and n goes on from there;
     - *jumped*: leapt, no spike, and not back from a misread low;
     - *exchanged*: reversed or jumped, and `Limits.exchanged` names another meter as the reason; then
       it is neither of the two.
@@ -110,6 +114,7 @@ def analyse(block: Block, name: str, values: Floats, spoken: Mask | None, times_
         "tail": samples.closing(samples.value, old["tail"]),
         "before_us": seg.before_last(time_us, old["before_us"]),
         "before": seg.before_last(value, old["before"]),
+        "stood_us": _stood(seg, time_us, rise, old["stood_us"]),
         "after_spike": _after(seg, events.at[events.spike], old["after_spike"]),
         "after_low": _after(seg, events.at[events.low], old["after_low"]),
         "spoken": _spoken(samples, spoken, old["spoken"]),
@@ -152,6 +157,16 @@ def _movement(samples: Samples, suspicious: Positions, carried: Floats) -> tuple
     out = np.zeros(len(samples.usable), dtype=np.bool_)
     out[samples.rows] = moved
     return out, steady
+
+
+def _stood(
+    seg: Segments, time_us: NDArray[np.int64], rise: Floats, carried_us: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Give each meter since when its register stood at its last sample but one."""
+    out = carried_us.copy()
+    several = seg.counts > 1
+    out[seg.meters[several]] = stood_since(seg, time_us, rise, seg.stops[several] - 1, carried_us)
+    return out
 
 
 def _differs(value: Floats, before: Floats) -> Mask:

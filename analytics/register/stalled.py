@@ -5,100 +5,135 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.block import US_PER_H, US_PER_S, Block, Check, Flags, Floats, Verdict, tracked
+from analytics.block import US_PER_S, Block, Check, Floats, Verdict, tracked
+from analytics.kernels.borders import members
 from analytics.register.reversal import Registers, registered
-from analytics.runs import Runs, lowest_of, lowest_so_far_of
+from analytics.register.standing import CM3_PER_M3, FIELDS, Standing, improbability
 from analytics.samples import Samples, flow
-from analytics.tracking import Tracker
+from analytics.segments import Mask, Positions, lowest_so_far
+from analytics.tracking import Decisions, Tracker
 from fleet.flags import Flag
+from fleet.meter_table import each
+from fleet.readings import ABSENT
+
+_CODE = "register_stalled"
+#: Fewer snapshots with gas prove nothing, however fine the register.
+_SEEN_AT_LEAST = 3
 
 
 def check_stalled(block: Block) -> Verdict:
     """Flag a register SUSPECT that stands still while gas flows.
 
-    Looked at are readings with a snapshot and a register. A run begins at a snapshot above 0 and
-    goes on while snapshots are above 0, no register moves, falls or leaps, and no gap is longer
-    than the meter's silence limit. It is a finding once it is `stalled_for_s` and
-    `stalled_after_intervals` intervals old (a burner that is on for minutes is met by chance, but not
-    so often in a row) and the smallest snapshot since its start would have moved the register by
-    `stalled_steps` steps; onset: the run's start; value: what that snapshot would have added,
-    m³. A snapshot of 0 while the register moves is normal on an on/off burner and is nothing.
+    Looked at are readings with a snapshot and a register. A run goes on while no register moves, falls or
+    leaps and no gap is longer than the meter's silence limit; a snapshot of 0 does not end it. A
+    snapshot above `creep_share_of_qmax` Qmax shows gas, and would have added flow (up to Qmax) times the
+    time since the sample before. It is a finding, up to the run's end, once
+
+    - three snapshots show gas, the last of them `stalled_for_s` and `stalled_after_intervals` intervals
+      after the first (or after the sample at which the register moved last, if that shows gas);
+    - together they would have moved the register by `stalled_steps` steps;
+    - that many and that large ones are no chance: if less than a step had passed in short bursts, their
+      probability would be at most `stalled_chance` (`standing.improbability`).
+
+    Onset: the first of them; value: what they would have added, m³, an estimate. A snapshot of 0 while
+    the register moves is normal on an on/off burner and is nothing.
     """
     state, disturbed = block.state, block.once(Registers.of).disturbed
     present = block.once(registered) & block.once(flow).usable
     samples = Samples.of(block, block.readings.flow_m3h, present | disturbed)
-    seg, time_us = samples.seg, samples.time_us
-    # Where only a register was reported, it moved: no snapshot is as good as none above 0.
-    flowing = samples.value > 0
-    goes_on = flowing & seg.previous(flowing, state["flowing"])
-    goes_on &= ~disturbed[samples.rows]
-    at = np.flatnonzero(goes_on)
-    within_us = time_us[at] - seg.previous_of(time_us, at, state["stalled_last_us"])
-    runs = Runs.of(seg, at[within_us <= block.silent_limit_us[seg.meter_of(at)]])
-    since_us = runs.first_of(time_us, state["stalled_since_us"])
-    first = runs.first_of(samples.value, state["stalled_flow"])
-    limit = block.limit(lambda p: p.stalled_steps) * block.meters.register_step_m3
-    flag, demanded_m3 = _judge(block, samples, runs, (since_us, first), limit)
+    seg = samples.seg
+    breaks = disturbed[samples.rows].copy()
+    breaks[seg.late(samples.time_us, state["stalled_last_us"], block.silent_limit_us)] = True
+    at = np.flatnonzero(breaks)
+    standing = Standing.of(block, samples, at)
+    decisions = _decisions(block, samples, standing, at)
 
-    flags, found = block.flags(present), np.flatnonzero(flag != Flag.GOOD)
-    flags[samples.row_of(found)] = flag[found]
-    verdict = Verdict(flags={"register_stalled": flags})
-    onset_us = time_us.copy()
-    onset_us[runs.at] = runs.spread(since_us)
-    entries = samples.decisions(flag, demanded_m3, onset_us)
+    flags, found = block.flags(present), np.flatnonzero(decisions.flag != Flag.GOOD)
+    flags[samples.row_of(found)] = decisions.flag[found]
+    verdict = Verdict(flags={_CODE: flags}, state=standing.carried)
     made_of = ("stalled_steps", "register_step_m3")
-    block.track(verdict, entries, Tracker(code="register_stalled"), limit, limit_name=made_of)
-    lowest = lowest_of(runs, samples.value, first)
-    flow_now = np.where(flowing, samples.value, 0.0)
-    verdict.state |= {
-        "stalled_last_us": seg.closing(time_us, state["stalled_last_us"]),
-        "flowing": seg.closing(flowing, state["flowing"]),
-        "stalled_since_us": seg.closing(onset_us, state["stalled_since_us"]),
-        "stalled_flow": runs.closing(flow_now, lowest, state["stalled_flow"]),
-    }
+    block.track(verdict, decisions, Tracker(code=_CODE), _limit_m3(block), limit_name=made_of)
     return verdict
 
 
+def _limit_m3(block: Block) -> Floats:
+    limit: Floats = block.limit(lambda p: p.stalled_steps) * block.meters.register_step_m3
+    return limit
+
+
 def _for_us(block: Block) -> Floats:
-    """Work out how long a run must last, shape (m,)."""
+    """Work out how long gas must have been seen, shape (m,)."""
     intervals = block.limit(lambda p: p.stalled_after_intervals) * block.meters.interval_s
     return np.fmax(intervals, block.limit(lambda p: p.stalled_for_s)) * US_PER_S
 
 
-def _judge(
-    block: Block, samples: Samples, runs: Runs, first: tuple[NDArray[np.int64], Floats], limit: Floats
-) -> tuple[Flags, Floats]:
-    """Give each sample its flag and what the run's smallest snapshot would have added so far, m³.
+def _decisions(block: Block, samples: Samples, standing: Standing, breaks: Positions) -> Decisions:
+    """Flag all samples from each run's first proof to its end, and those of a finding that goes on."""
+    flag = samples.good()
+    found, began_us = _proofs(block, samples, standing)
+    begins, stops = standing.runs.at[found], standing.stops[_run_of(standing, found)]
+    open_from, open_to = _going_on(block, samples, breaks)
+    if len(begins) + len(open_from) == 0:
+        return samples.decisions(flag, np.broadcast_to(np.nan, len(flag)))
+    flag[members(begins, stops)] = Flag.SUSPECT
+    flag[members(open_from, open_to)] = Flag.SUSPECT
+    value, onset_us = np.full(len(flag), np.nan), samples.time_us.copy()
+    value[standing.runs.at] = standing.sums / CM3_PER_M3
+    onset_us[begins] = began_us
+    return samples.decisions(flag, value, onset_us)
 
-    `first` are the time and the snapshot with which each run began; only runs that are long enough
-    for these to make a finding are looked at closely.
+
+def _run_of(standing: Standing, some: Positions) -> Positions:
+    """Find the run of each of some samples that show gas."""
+    return np.searchsorted(standing.runs.heads, some, side="right") - 1
+
+
+def _going_on(block: Block, samples: Samples, breaks: Positions) -> tuple[Positions, Positions]:
+    """Find where what was found before goes on in this block, and up to where."""
+    seg = samples.seg
+    segments = np.flatnonzero(block.state[_CODE]["started_us"][seg.meters] != ABSENT)
+    begins = seg.starts[segments]
+    ends = np.append(breaks, seg.n)[np.searchsorted(breaks, begins)]
+    return begins, np.minimum(ends, seg.stops[segments])
+
+
+def _proofs(block: Block, samples: Samples, standing: Standing) -> tuple[Positions, NDArray[np.int64]]:
+    """Find the first proof of each run, among the samples that show gas, and since when that was seen.
+
+    Only runs that end up with enough are looked at closely.
     """
-    since_us, flow = first
-    for_us = _for_us(block)
-    length_us = samples.time_us[runs.lasts] - since_us
-    long = (length_us >= for_us[runs.meters]) & (flow * length_us / US_PER_H >= limit[runs.meters])
-    flag, demanded_m3 = samples.good(), np.zeros(len(samples.seg))
-    if long.any():
-        some, since_us = runs.take(long), since_us[long]
-        elapsed_us = samples.time_us[some.at] - some.spread(since_us)
-        demanded = lowest_so_far_of(some, samples.value, flow[long]) * elapsed_us / US_PER_H
-        demanded_m3[some.at] = demanded
-        meter = some.spread(some.meters)
-        stalled = (elapsed_us >= for_us[meter]) & (demanded >= limit[meter])
-        flag[some.at[stalled]] = Flag.SUSPECT
-    return flag, demanded_m3
+    runs, limit_m3, for_us = standing.runs, _limit_m3(block), _for_us(block)
+    last = runs.heads + runs.counts - 1
+    long = samples.time_us[runs.lasts] - standing.since_us >= for_us[runs.meters]
+    long &= standing.sums[last] >= limit_m3[runs.meters] * CM3_PER_M3
+    long &= standing.seen[last] >= _SEEN_AT_LEAST
+    if not long.any():
+        return last[:0], standing.since_us[:0]
+    at = members(runs.heads[long], runs.heads[long] + runs.counts[long])
+    proven = _proven(block, samples, standing, at, for_us)
+    at = at[proven]
+    run = _run_of(standing, at)
+    first = np.ones(len(at), dtype=np.bool_)
+    first[1:] = run[1:] != run[:-1]
+    return at[first], standing.since_us[run[first]]
 
 
-CHECK = Check(
-    codes=("register_stalled",),
-    run=check_stalled,
-    # The last snapshot beside a register, whether it was above zero, since when so without
-    # movement of the register, and the smallest such snapshot.
-    carries=(
-        ("stalled_last_us", "i8"),
-        ("flowing", "?"),
-        ("stalled_since_us", "i8"),
-        ("stalled_flow", "f8"),
-    ),
-    tracks=tracked("register_stalled"),
-)
+def _proven(block: Block, samples: Samples, standing: Standing, at: Positions, for_us: Floats) -> Mask:
+    """Tell of some samples that show gas, whole runs of them, whether they prove their run up to them."""
+    run = _run_of(standing, at)
+    meter = standing.runs.meters[run]
+    heads = standing.runs.heads[run] == at
+    added = standing.added[at].astype(np.float64)
+    added[heads] = np.maximum(added[heads], standing.most_before[run[heads]])
+    most_m3 = -lowest_so_far(-added, heads) / CM3_PER_M3
+    shown_m3 = standing.sums[at] / CM3_PER_M3
+    proven = samples.time_us[standing.runs.at[at]] - standing.since_us[run] >= for_us[meter]
+    proven &= standing.seen[at] >= _SEEN_AT_LEAST
+    proven &= shown_m3 >= _limit_m3(block)[meter]
+    step_m3 = block.meters.register_step_m3[meter]
+    needed = -np.log(each(block.limit(lambda p: p.stalled_chance), meter))
+    proven &= improbability(shown_m3, most_m3, standing.looked[at], step_m3) >= needed
+    return proven
+
+
+CHECK = Check(codes=(_CODE,), run=check_stalled, carries=FIELDS, tracks=tracked(_CODE))

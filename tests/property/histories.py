@@ -178,6 +178,8 @@ def eventful_batch(moods: int) -> ReadingBatch:
     history += [step for has in ("both", "std") for step in _upheavals(usual | {"has": has})]
     standing = usual | {"has": "both", "rise": 0}
     history += [standing | {"flow": flow} for flow in (17, 8, 20, 17, 20, 8, 17)] + [usual | {"flow": 8}]
+    # Enough is shown by small snapshots only after large ones.
+    history += [standing | {"flow": flow} for flow in (17, 17, 17, *[8] * 8)] + [usual | {"flow": 8}]
     paid = standing | {"flow": NAN, "has": "volume"}
     history += [paid | {"balance": left} for left in (300, 250, 240, NAN, 230, 230, 100, 300, 200, 100)]
     # Gas is measured between the balances.

@@ -93,7 +93,7 @@ def test_a_register_rolls_over_from_its_last_tenth_to_its_first():
     n = np.full(6, 1.0)
     rolling = Rolling(tolerance_m3=n * 300, fastest=n * 0, top_m3=n * 1000)
     before, value = np.array([900, 899.9, 950, 950, 990, 950]), np.array([50, 50, 100, 100.1, 10, 60.0])
-    assert rolling.rolled(before, value, np.zeros(6, np.int64)).tolist() == [
+    assert rolling.rolled_near(before, value, np.zeros(6, np.int64)).tolist() == [
         True,
         False,
         True,

@@ -30,6 +30,28 @@ def test_what_gas_could_do_is_no_jump(judge):
     assert "register_jump" not in judge(volume_m3=[100, 1100, 2100, 2100]).found
 
 
+def test_a_register_that_stood_may_catch_up_by_hand(judge):
+    # Every five minutes at Qmax 160; it moved last at 10. By 190, 180 minutes later, 1.2 Qmax would be 576 m³.
+    meter = {"qmax": 160, "interval_s": 300, "register_step": 0.1}
+    minutes = [0, 5, 10, 45, 80, 115, 150, 185, 190, 195]
+    stands = [1000, 1008, 1016.6, *[1016.6] * 5]
+    catches_up = judge(meter=meter, minutes=minutes, volume_m3=[*stands, 1324.6, 1333])
+    assert catches_up.flags("register_jump") == "uggggggggg"
+    more = judge(meter=meter, minutes=minutes, volume_m3=[*stands, 1593, 1601])
+    assert more.flags("register_jump") == "ugggggggFg"
+    # Without the standstill it is what no gas can do.
+    moving = judge(meter=meter, minutes=minutes, volume_m3=[*stands[:-1], 1017, 1324.6, 1333])
+    assert moving.flags("register_jump") == "ugggggggFg"
+
+
+def test_a_register_at_rest_for_long_may_catch_up_with_a_day(judge):
+    """1.2 Qmax of 100 m³/h deliver 2,880 m³ in a day, whatever the rest before; and a step is the display's."""
+    minutes = [60.0 * at for at in range(52)]
+    for rise, last in ((2880, "g"), (2882, "F")):
+        case = judge(minutes=minutes, volume_m3=[100] * 50 + [100 + rise, 101 + rise])
+        assert case.flags("register_jump") == "u" + "g" * 49 + last + "g"
+
+
 def test_a_roll_over_is_no_jump_and_no_exchange(judge):
     case = judge(
         meter={"register_digits": 4}, minutes=[0, 60, GAP + 60, GAP + 120], volume_m3=[9800, 9900, 20, 60]

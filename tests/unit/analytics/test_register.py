@@ -45,6 +45,31 @@ def test_a_fall_to_zero_from_half_the_top_is_no_roll_over(judge):
     assert case.flags("register_reversed") == "ugFg"
 
 
+def test_a_small_register_that_is_read_once_a_day_rolls_over_from_afar_by_hand(judge):
+    # 60 m³/h are 1,440 m³ a day, of at most 2,400: from 8,700 to 140, and from 8,780 to 220.
+    daily = {"meter": {"register_digits": 4, "interval_s": 86400}, "minutes": [1440 * at for at in range(10)]}
+    case = judge(**daily, volume_m3=[7260, 8700, 140, 1580, 3020, 4460, 5900, 7340, 8780, 220])
+    assert case.flags("register_reversed") == "ugggggggg" + "u"
+    assert case.flags("sensor_glitch") == "ugggggggg" + "u"
+    assert case.found == set()
+
+
+def test_a_fall_that_only_looks_like_a_roll_over_from_afar_is_found(judge):
+    daily = {"meter": {"register_digits": 4, "interval_s": 86400}, "minutes": [1440 * at for at in range(6)]}
+    misread = judge(**daily, volume_m3=[6800, 7700, 100, 7750, 7760, 7770])
+    assert (misread.flags("sensor_glitch"), misread.found) == ("ugSggg", {"sensor_glitch"})
+    further = judge(**daily, volume_m3=[6800, 7700, 100, 50, 60, 70])
+    assert further.flags("register_reversed") == "ugFFgg"
+    # More than Qmax in a day, and more than half the top.
+    for fallen, qmax in ((300, 100), (2800, 1000)):
+        case = judge(
+            meter={"register_digits": 4, "interval_s": 86400, "qmax": qmax},
+            minutes=daily["minutes"],
+            volume_m3=[6800, 7700, fallen, fallen + 5, fallen + 9, fallen + 14],
+        )
+        assert case.flags("register_reversed") == "ugFggg", fallen
+
+
 def test_the_standard_register_speaks_where_the_working_one_is_absent(judge):
     case = judge(std_volume_m3=[1000, 1100, 700, 750, 800])
     assert case.flags("register_reversed") == "ugFgg"
@@ -64,29 +89,6 @@ def test_a_working_register_that_is_not_filled_in_raises_nothing(judge):
     )
     assert case.found == set()
     assert case.flags("flow_over_range_sustained") == "----"
-
-
-def test_a_stalled_register_by_hand(judge):
-    case = judge(
-        #        moves, then stands from 60 on while 4 to 9 m³/h are shown; 0 ends the run
-        volume_m3=[100, 106, 106, 106, 106, 106, 106, 110, 110],
-        flow_m3h=[6, 6, 8, 4, 9, 0, 5, 5, 1],
-    )
-    # Two steps of 1 m³ are reached at once, three intervals at 240: by then 4 m³/h x 3 h.
-    assert case.flags("register_stalled") == "ggggSgggg"
-    assert case.episodes("register_stalled") == [(60, 300, 1, 12)]
-
-
-def test_short_bursts_that_two_snapshots_meet_are_no_stalled_register(judge):
-    """A burner of 5.4 m³/h that is on for five minutes at a time, beside a register of 1 m³."""
-    case = judge(flow_m3h=[0, 5.4, 5.4, 0, 0, 5.4], volume_m3=[1000, 1000, 1000, 1001, 1001, 1001])
-    assert "register_stalled" not in case.found
-
-
-def test_a_coarse_register_needs_more_time(judge):
-    case = judge(meter={"register_step": 10}, volume_m3=[100] * 6, flow_m3h=[6] * 6)
-    # 20 m³ at 6 m³/h: after 3 h 20 min.
-    assert case.flags("register_stalled") == "ggggSS"
 
 
 def test_a_snapshot_of_zero_beside_a_moving_register_is_normal(judge):
@@ -143,3 +145,12 @@ def test_a_burst_that_stays_is_no_glitch(judge):
     case = judge(volume_m3=[1000, 1020, 1340, 1660, 1680])
     assert case.flags("sensor_glitch") == "ugggg"
     assert case.flags("flow_over_range_sustained") == "ugFFg"
+
+
+def test_without_qmax_nothing_tells_a_roll_over_from_afar(judge):
+    case = judge(
+        meter={"register_digits": 4, "interval_s": 86400, "qmax": None},
+        minutes=[1440 * at for at in range(5)],
+        volume_m3=[7260, 8700, 140, 1580, 3020],
+    )
+    assert case.flags("register_reversed") == "ugFgg"
