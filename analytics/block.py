@@ -235,18 +235,3 @@ class Block:
         names = (limit_name,) if isinstance(limit_name, str) else limit_name
         origin = self.meters.origin_of(*names)[self.meters.rows_of(episodes.meter_key)]
         return replace(episodes, origin=origin)
-
-
-def silent_limit_origin(meters: MeterTable) -> NDArray[np.uint8]:
-    """Tell where each meter's silence limit comes from, shape (m,): of the two that make it, the longer."""
-    by_interval = meters.limit(lambda p: p.silent_after_intervals) * meters.interval_s
-    floored = by_interval < meters.limit(lambda p: p.silent_after_at_least_s)
-    of_interval = meters.origin_of("silent_after_intervals", "interval_s")
-    return np.where(floored, meters.origin_of("silent_after_at_least_s"), of_interval)
-
-
-def silent_limit_us(meters: MeterTable) -> NDArray[np.int64]:
-    """Work out each meter's silence limit, shape (m,), from its interval and the policy's floor."""
-    intervals = meters.limit(lambda p: p.silent_after_intervals)
-    floor_s = meters.limit(lambda p: p.silent_after_at_least_s)
-    return np.asarray(np.maximum(intervals * meters.interval_s, floor_s) * US_PER_S, dtype=np.int64)

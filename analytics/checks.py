@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from analytics import oil
 from analytics.battery import voltage
 from analytics.block import Check
 from analytics.data import clock, dropout, silence, status, temperature
 from analytics.flow import over_range, rate, spike, stuck, sustained, under_range
+from analytics.oil import account as oil
 from analytics.prepaid import balance, frozen, uncounted, valve_closed, without_balance
 from analytics.register import idle, reversal, stalled
 

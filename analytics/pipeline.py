@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.battery.overdue import battery_overdue
-from analytics.block import Block, Flags, Revisions, Verdict, silent_limit_us
+from analytics.block import Block, Flags, Revisions, Verdict
 from analytics.checks import CHECKS, READING_CHECKS
 from analytics.data.dropout import blanked_in_use, dropout, registers
 from analytics.data.silence import silence_horizon_us, silent_now
 from analytics.episodes import Episodes
 from analytics.midnight import UTC_OFFSET_S
-from analytics.oil import oil_service
+from analytics.oil.service import oil_service
 from analytics.segments import Positions, Segments
+from analytics.silence_limit import silent_limit_us
 from analytics.state import STATE_DTYPE, STATE_LAYOUT, initial_state
 from fleet.flags import Flag, worst
 from fleet.meter_table import MeterTable

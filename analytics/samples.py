@@ -123,3 +123,9 @@ def missing_or_good(present: Mask) -> Flags:
 def flow(block: Block) -> Samples:
     """Select the snapshots of the flow; for `Block.once`."""
     return Samples.of(block, block.readings.flow_m3h)
+
+
+def creep_m3h(block: Block) -> Floats:
+    """Work out the flow that a creeping zero may show, shape (m,); 0 where Qmax is not known."""
+    share = block.limit(lambda p: p.creep_share_of_qmax)
+    return np.nan_to_num(share * block.meters.qmax_m3h)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.block import US_PER_S, Block, Check, Verdict, silent_limit_origin, silent_limit_us
+from analytics.block import US_PER_S, Block, Check, Verdict
 from analytics.episodes import ONGOING_US, Episodes
 from analytics.kernels.graded import time_gap
+from analytics.silence_limit import silent_limit_origin, silent_limit_us
 from fleet.checks import BY_CODE
 from fleet.flags import Flag
 from fleet.meter_table import MeterTable

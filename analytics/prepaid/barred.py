@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.block import US_PER_H, US_PER_S, Block, Flags, Floats, Verdict
-from analytics.prepaid.barrier import Barrier, Run, Stir, creep_m3h
+from analytics.prepaid.barrier import Barrier, Run, Stir
 from analytics.prepaid.metered import Rise, since_start
+from analytics.samples import creep_m3h
 from analytics.tracking import Decisions, Tracker
 from fleet.flags import Flag
 from fleet.meter_table import each

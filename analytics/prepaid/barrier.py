@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from analytics.block import US_PER_DAY, US_PER_S, Block, Floats
 from analytics.prepaid.metered import Rise, highest_of_run, more_than
+from analytics.samples import creep_m3h
 from analytics.segments import Mask, Segments
 from fleet.meter_table import each
 from fleet.readings import ABSENT
@@ -51,12 +52,6 @@ def fields(name: str) -> tuple[tuple[str, str], ...]:
         (f"{name}_moved_us", "i8"),
         (f"{name}_pause_us", "i8"),
     )
-
-
-def creep_m3h(block: Block) -> Floats:
-    """Work out the flow that a creeping zero may show, shape (m,); 0 where Qmax is not known."""
-    share = block.limit(lambda p: p.creep_share_of_qmax)
-    return np.nan_to_num(share * block.meters.qmax_m3h)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.block import US_PER_H, Block, Floats
-from analytics.prepaid.barrier import creep_m3h
 from analytics.runs import Runs
-from analytics.samples import Samples
+from analytics.samples import Samples, creep_m3h
 from analytics.segments import Mask, Positions, Segments
 from fleet.readings import ABSENT
 
