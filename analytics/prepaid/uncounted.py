@@ -18,6 +18,8 @@ from fleet.meter_table import each
 from fleet.readings import ABSENT
 
 _CODE = "register_stalled"
+#: A fall that is so many times all others of its run is no gas.
+_REFUND = 10
 
 
 def check_uncounted(block: Block) -> Verdict:
@@ -26,10 +28,10 @@ def check_uncounted(block: Block) -> Verdict:
     Looked at are prepaid meters of which the price of a cubic metre is known, at readings with a
     balance and a register. A run goes on while no register moves, falls or leaps, the balance does
     not rise, and no gap is longer than the silence limit. Its first fall of the balance does not
-    count: it may settle what was measured before. Nor does the largest one since: it may be a refund. It
-    is a finding once what else was spent since that first fall would have moved the register by
-    `stalled_steps` steps, and that fall is `stalled_for_s` old. Onset: that fall; value: what was paid
-    for since without the largest fall, m³. A standing charge looks the same.
+    count: it may settle what was measured before. Nor does one that is more than ten times all others
+    of the run together: that is a refund. It is a finding once what else was spent since that first
+    fall would have moved the register by `stalled_steps` steps, and that fall is `stalled_for_s` old.
+    Onset: that fall; value: what was paid for since without a refund, m³. A standing charge looks the same.
     """
     counted = block.meters.prepaid & (block.meters.price_per_m3 > 0)
     if not counted.any():
@@ -79,7 +81,8 @@ class _Spending:
     #: Where each stretch begins and ends, ascending: positions among the samples.
     begins: Positions
     stops: Positions
-    #: The balance after the first fall, when that was, and the largest fall since in blocks before.
+    #: The first fall, the balance after it, when that was, and the largest fall since in blocks before.
+    first: Floats
     spent_from: Floats
     spent_from_us: NDArray[np.int64]
     largest_before: Floats
@@ -101,6 +104,7 @@ class _Spending:
         meter = seg.meter_of(begins)
         old, old_us = state["spent_from"][meter], state["spent_from_us"][meter]
         carried = np.isin(begins, begun)
+        first = np.where(carried, state["spent_first"][meter], -rise[begins])
         rise[begins[~carried]] = 0.0
         return cls(
             samples=samples,
@@ -108,6 +112,7 @@ class _Spending:
             rise=rise,
             begins=begins,
             stops=stops,
+            first=first,
             spent_from=np.where(carried, old, balance[begins]),
             spent_from_us=np.where(carried, old_us, samples.time_us[begins]),
             largest_before=np.where(carried, state["spent_largest"][meter], 0.0),
@@ -133,6 +138,7 @@ class _Spending:
             "uncounted_balance": seg.closing(self.balance, state["uncounted_balance"]),
         }
         for name, nothing, values in (
+            ("spent_first", np.nan, self.first),
             ("spent_from", np.nan, self.spent_from),
             ("spent_from_us", ABSENT, self.spent_from_us),
             ("spent_largest", np.nan, self.largest()),
@@ -160,7 +166,8 @@ def _stalled(
 ) -> tuple[Positions, Floats, NDArray[np.int64]]:
     """Find the samples that are findings, with what was paid for, m³, and since when."""
     limit = _limit_m3(block) * block.meters.price_per_m3
-    spent = spending.spent_from - spending.balance[spending.stops - 1] - spending.largest()
+    spent = spending.spent_from - spending.balance[spending.stops - 1]
+    spent = _without_refund(spent, spending.largest(), spending.first)
     enough = np.flatnonzero(spent >= limit[samples.seg.meter_of(spending.begins)])
     begins, stops = spending.begins[enough], spending.stops[enough]
     at, counts = members(begins, stops), stops - begins
@@ -171,10 +178,17 @@ def _stalled(
     rise, starts = spending.rise[at], np.zeros(len(at), dtype=np.bool_)
     rise[heads] = np.minimum(rise[heads], -spending.largest_before[enough])
     starts[heads] = True
-    spent = spending.spent_from[enough].repeat(counts) - spending.balance[at] + lowest_so_far(rise, starts)
+    spent = spending.spent_from[enough].repeat(counts) - spending.balance[at]
+    spent = _without_refund(spent, -lowest_so_far(rise, starts), spending.first[enough].repeat(counts))
     for_us = each(block.limit(lambda p: p.stalled_for_s * US_PER_S), meter)
     stalled = (spent >= limit[meter]) & (samples.time_us[at] - since_us >= for_us)
     return at[stalled], (spent / block.meters.price_per_m3[meter])[stalled], since_us[stalled]
+
+
+def _without_refund(spent: Floats, largest: Floats, first: Floats) -> Floats:
+    """Leave out the largest fall where it is out of all proportion; the rest never shrinks as falls come."""
+    others = spent - largest
+    return np.where(largest > _REFUND * (first + others), others, spent)
 
 
 def _decisions(
@@ -194,10 +208,11 @@ CHECK = Check(
     codes=(_CODE,),
     run=check_uncounted,
     carries=(
-        # The last sample, the last known balance, the first fall since the register stands, and the
-        # largest one after it.
+        # The last sample and the last known balance; of the first fall since the register stands what
+        # it was, the balance after it and its time; and the largest fall after it.
         ("uncounted_us", "i8"),
         ("uncounted_balance", "f8"),
+        ("spent_first", "f8"),
         ("spent_from", "f8"),
         ("spent_from_us", "i8"),
         ("spent_largest", "f8"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fleet.policy import Policy
 
 NAN = float("nan")
@@ -14,9 +16,9 @@ def test_a_register_that_stands_while_gas_is_paid_for_by_hand(judge):
         balance=[90, 85, 84, 83, 82, NAN, 80, 80, 78, 76, 400, 395],
         volume_m3=[100, 105, 105, 105, 105, 105, 105, 105, 107, 109, 109, 114],
     )
-    # The fall to 84 may settle what was measured before, and the largest since, of 2 at 360, be a refund.
-    assert case.flags("register_stalled") == "ggggg-SSgggg"
-    assert case.episodes("register_stalled") == [(120, 480, 2, 2)]
+    # The fall to 84 may settle what was measured before; two steps are paid for at 82.
+    assert case.flags("register_stalled") == "ggggS-SSgggg"
+    assert case.episodes("register_stalled") == [(120, 480, 3, 4)]
     assert case.result.episodes.limit.tolist() == [2]
 
 
@@ -24,8 +26,8 @@ def test_a_balance_in_money_needs_a_price(judge):
     columns = {"balance": [90, 88, 84, 80, 76], "volume_m3": [100] * 5}
     assert judge(meter={"prepaid": True}, **columns).flags("register_stalled") == "-----"
     priced = judge(meter={"prepaid": True}, policy=Policy(price_per_m3=4), **columns)
-    assert priced.flags("register_stalled") == "ggggS"
-    assert priced.episodes("register_stalled") == [(60, None, 1, 2)]
+    assert priced.flags("register_stalled") == "gggSS"
+    assert priced.episodes("register_stalled") == [(60, None, 2, 3)]
 
 
 def test_a_refund_while_the_register_rests_is_no_stalled_register(judge):
@@ -42,10 +44,16 @@ def test_a_refund_while_the_register_rests_is_no_stalled_register(judge):
     assert case.episodes("register_stalled") == [(40, None, 3, 1.78)]
 
 
+@pytest.mark.parametrize(("fall", "flags"), [(10, "gggS"), (10.01, "gggg")])
+def test_ten_times_all_other_falls_is_a_refund(judge, fall, flags):
+    case = judge(meter=IN_GAS, balance=[90, 89, 89, 89 - fall], volume_m3=[100] * 4)
+    assert case.flags("register_stalled") == flags
+
+
 def test_a_register_that_stands_is_found_where_the_balance_is_settled_once_a_day(judge):
     hours = range(96)
     case = judge(meter=IN_GAS, balance=[900 - 40 * (hour // 24) for hour in hours], volume_m3=[100] * 96)
-    assert case.episodes("register_stalled") == [(24 * 60, None, 24, 40)]
+    assert case.episodes("register_stalled") == [(24 * 60, None, 48, 80)]
 
 
 def test_a_balance_settled_once_a_day_is_no_stalled_register(judge):
@@ -80,7 +88,7 @@ def test_dropouts_two_at_a_time_and_single_readings(judge):
         volume_m3=[100, 100, 100, 0, 100],
         pressure_kpa=[101, 101, 101, 0, 101],
     )
-    assert frames.flags("register_stalled") == "ggguS"
+    assert frames.flags("register_stalled") == "ggSuS"
     twice = judge(meter=IN_GAS, minutes=[0, 60, 60, 120], balance=[90, 89, 86, 83], volume_m3=[100] * 4)
     assert twice.flags("register_stalled") == "gggS"
     assert judge(meter=IN_GAS, balance=[9], volume_m3=[1]).flags("register_stalled") == "g"
