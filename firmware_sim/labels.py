@@ -136,6 +136,10 @@ def _of_disturbances(place: int, population: Population) -> Iterator[Label]:
     if lit_us := int(device["pilot_lit_us"]):
         for check in ("small_continuous_flow", "night_flow", "usage_shift"):
             yield _aside(place, check, Word.UNDECIDED, lit_us, end_us, "pilot lit")
+        # Weeks of nothing but a pilot flame say as much of a meter's size as of its customer's season.
+        if lit_us < idle_until_us:
+            until_us = idle_until_us + _AFTER_SLOW_US
+            yield _aside(place, "meter_oversized", Word.UNDECIDED, lit_us, until_us, "pilot lit")
 
 
 def _of_holes(
