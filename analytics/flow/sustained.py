@@ -96,7 +96,7 @@ def _judge(block: Block, anchors: _Anchors) -> tuple[NDArray[np.uint8], Floats]:
 
 def _add_roll_overs(block: Block, anchors: _Anchors, rise: Floats, elapsed_us: NDArray[np.int64]) -> None:
     at = np.flatnonzero(rise < 0)
-    speeds = Speeds.of(block, block.limit(lambda p: p.implausible_ratio))
+    speeds = Speeds.of(block.meters, block.limit(lambda p: p.implausible_ratio))
     limits = Limits.of(block, anchors.seg.row[at], speeds)
     rolled = limits.rolled(anchors.before_m3[at], anchors.volume_m3[at], elapsed_us[at])
     rise[at] += np.where(rolled, limits.top_m3, 0.0)

@@ -80,7 +80,7 @@ def since_start(
     for field, series, register, times_qmax in looks:
         value = settled(series, register, rows)
         base[field] = first_of_run(seg, value, starts, block.state[field])
-        limits = Limits.of(block, seg.row, Speeds.of(block, times_qmax))
+        limits = Limits.of(block, seg.row, Speeds.of(block.meters, times_qmax))
         gained = np.where(np.isnan(gained), _gained(base[field], value, elapsed_us, limits), gained)
         known |= ~np.isnan(base[field])
     return Rise(gained_m3=gained, known=known, base=base)

@@ -9,15 +9,14 @@ from numpy.typing import NDArray
 
 from analytics.block import US_PER_DAY, US_PER_H, US_PER_S, Block, Floats
 from analytics.segments import Mask, Positions
-from fleet.meter_table import Limit, each
+from fleet.meter_table import Limit, MeterTable, each
 
 #: m³/h; stands in for Qmax where none is known, so that no rise is implausible.
-NO_LIMIT_M3H = 1e12
+_NO_LIMIT_M3H = 1e12
 #: Shares of the register's top: a roll-over goes from above the one to below the other.
 _ROLLS_FROM, _ROLLS_TO = 0.9, 0.1
-#: From elsewhere it rolls over by less than this share of the top, and this share of what no flow can
-#: exceed, which is Qmax by default: the rest of a small register may pass between two readings.
-_ROLLS_BY, _ROLLS_AT = 0.5, 0.1
+#: From elsewhere it rolls over by less than this share: so much of a small one may pass between readings.
+_ROLLS_BY = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -28,15 +27,18 @@ class Speeds:
     fastest: Floats
     #: Above it a rise is believed only if the next sample does not take it back.
     doubtful: Floats
+    #: At Qmax; NaN where it is not known.
+    at_qmax: Floats
 
     @classmethod
-    def of(cls, block: Block, times_qmax: Limit) -> Speeds:
+    def of(cls, meters: MeterTable, times_qmax: Limit) -> Speeds:
         """Look up the meters' limits; a faster rise than `times_qmax` Qmax is no gas."""
-        qmax = block.meters.qmax_m3h
-        fastest = np.where(np.isnan(qmax), NO_LIMIT_M3H, times_qmax * qmax) / US_PER_H
+        qmax = meters.qmax_m3h
+        fastest = np.where(np.isnan(qmax), _NO_LIMIT_M3H, times_qmax * qmax) / US_PER_H
         # A register at standard conditions runs faster by as much as its limit is higher.
-        doubtful = fastest * block.limit(lambda p: p.overload_ratio / p.implausible_ratio)
-        return cls(fastest=fastest, doubtful=doubtful)
+        at_qmax = fastest / meters.limit(lambda p: p.implausible_ratio)
+        doubtful = at_qmax * meters.limit(lambda p: p.overload_ratio)
+        return cls(fastest=fastest, doubtful=doubtful, at_qmax=np.where(np.isnan(qmax), np.nan, at_qmax))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,8 +48,22 @@ class Rolling:
     tolerance_m3: Floats
     #: m³ per microsecond that no flow can exceed.
     fastest: Floats
+    #: The same at Qmax, NaN where it is not known.
+    at_qmax: Floats
     #: The register rolls over at this value.
     top_m3: Floats
+
+    @classmethod
+    def of_meters(cls, meters: MeterTable, row: Positions, *, standard: Mask | bool) -> Rolling:
+        """Look up the limits of registers, those at standard conditions where `standard` says so."""
+        working = Speeds.of(meters, meters.limit(lambda p: p.implausible_ratio))
+        faster = Speeds.of(meters, meters.limit(lambda p: p.implausible_std_ratio))
+        return Rolling(
+            tolerance_m3=meters.register_step_m3[row],
+            fastest=np.where(standard, faster.fastest[row], working.fastest[row]),
+            at_qmax=np.where(standard, faster.at_qmax[row], working.at_qmax[row]),
+            top_m3=meters.register_top_m3[row],
+        )
 
     def rolled(self, before: Floats, value: Floats, elapsed_us: NDArray[np.int64]) -> Mask:
         """Tell roll-overs, from near the top or from afar."""
@@ -62,9 +78,8 @@ class Rolling:
     def rolled_far(self, before: Floats, value: Floats, elapsed_us: NDArray[np.int64]) -> Mask:
         """Tell falls by which a small register, read seldom, would only have gone on at Qmax or less."""
         used = value + self.top_m3 - before
-        far: Mask = used <= self.tolerance_m3 + _ROLLS_AT * self.fastest * elapsed_us
-        far &= (value < before) & (used < _ROLLS_BY * self.top_m3)
-        return far & (self.fastest < NO_LIMIT_M3H / US_PER_H)
+        far: Mask = used <= self.tolerance_m3 + self.at_qmax * elapsed_us
+        return far & (value < before) & (used < _ROLLS_BY * self.top_m3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,6 +98,7 @@ class Limits(Rolling):
         return cls(
             tolerance_m3=meters.register_step_m3[row],
             fastest=speeds.fastest[row],
+            at_qmax=speeds.at_qmax[row],
             doubtful=speeds.doubtful[row],
             top_m3=meters.register_top_m3[row],
             exchange_gap_us=each(block.limit(lambda p: p.exchange_gap_s * US_PER_S), row),

@@ -102,7 +102,7 @@ def analyse(block: Block, name: str, values: Floats, spoken: Mask | None, times_
     value = tailed.join(samples.value, old["tail"])
     time_us = tailed.join(samples.time_us, old["tail_us"])
     rise = seg.rises(value, old["before"])
-    events = find_events(block, seg, time_us, value, rise, Speeds.of(block, times_qmax), old)
+    events = find_events(block, seg, time_us, value, rise, Speeds.of(block.meters, times_qmax), old)
     # Another meter's register is as steady as that of the one before.
     suspicious = tailed.own_of(events.at[events.disturbing & ~events.exchange])
     moved, steady = _movement(samples, suspicious, old["steady"])

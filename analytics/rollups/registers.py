@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.block import US_PER_H, Floats
+from analytics.block import Floats
 from analytics.register.limits import Rolling
 from analytics.segments import Mask
-from fleet.meter_table import MeterTable, each
+from fleet.meter_table import MeterTable
 
-#: m³/h; stands in for Qmax where none is known, so that no rise is implausible.
-_NO_LIMIT_M3H = 1e12
 #: Digits that a double holds whatever they are.
 _SIGNIFICANT = 15
 #: Whole numbers above this are not exact in a double.
@@ -72,25 +70,12 @@ def turns(
     at = np.flatnonzero((moved < 0) | (moved > least_m3))
     if len(at) == 0:
         return out
-    limits = _limits(meters, meter_key[at], standard[at])
+    limits = Rolling.of_meters(meters, meters.rows_of(meter_key[at]), standard=standard[at])
     moved, before, after, elapsed_us = moved[at], before[at], after[at], elapsed_us[at]
     rolled = (moved < 0) & limits.rolled(before, after, elapsed_us)
     leapt = moved > limits.tolerance_m3 + limits.fastest * elapsed_us
     out[at] = rolled.astype(np.int64) - (leapt & limits.rolled(after, before, elapsed_us))
     return out
-
-
-def _limits(meters: MeterTable, meter_key: NDArray[np.int32], standard: Mask) -> Rolling:
-    row = meters.rows_of(meter_key)
-    working = each(meters.limit(lambda p: p.implausible_ratio), row)
-    faster = each(meters.limit(lambda p: p.implausible_std_ratio), row)
-    qmax = meters.qmax_m3h[row]
-    fastest = np.where(np.isnan(qmax), _NO_LIMIT_M3H, np.where(standard, faster, working) * qmax) / US_PER_H
-    return Rolling(
-        tolerance_m3=meters.register_step_m3[row],
-        fastest=fastest,
-        top_m3=meters.register_top_m3[row],
-    )
 
 
 def difference(before: Floats, after: Floats, top: Floats | float = 0.0) -> Floats:

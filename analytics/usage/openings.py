@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.block import US_PER_DAY, US_PER_H, US_PER_S, Floats
+from analytics.block import US_PER_DAY, US_PER_S, Floats
 from analytics.register.limits import Rolling
 from analytics.rollups.columns import HourRollups
 from analytics.segments import Mask
@@ -112,7 +112,7 @@ class Moves:
         row = opened.row[inner]
         before, after = opened.value[inner], opened.value[inner + 1]
         span_us = opened.time_us[inner + 1] - opened.time_us[inner]
-        limits = _limits(row, meters, standard=standard)
+        limits = Rolling.of_meters(meters, row, standard=standard)
         moved = after - before
         rolled = (moved < 0) & limits.rolled(before, after, span_us)
         moved[rolled] += limits.top_m3[rolled]
@@ -122,16 +122,6 @@ class Moves:
         leapt = moved > limits.fastest * span_us + limits.tolerance_m3
         moved[fell | misread | leapt] = np.nan
         return cls(row, opened.hour[inner], opened.hour[inner + 1], span_us, moved, broke)
-
-
-def _limits(row: Rows, meters: MeterTable, *, standard: bool) -> Rolling:
-    ratio = meters.limit(lambda p: p.implausible_std_ratio if standard else p.implausible_ratio)
-    fastest = (np.where(np.isnan(meters.qmax_m3h), np.inf, ratio * meters.qmax_m3h) / US_PER_H)[row]
-    return Rolling(
-        tolerance_m3=meters.register_step_m3[row],
-        fastest=fastest,
-        top_m3=meters.register_top_m3[row],
-    )
 
 
 def _misread(opened: Openings, inner: Rows, fell: Mask, step: Floats) -> tuple[Mask, Mask]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from firmware_sim.connection import Address
+from firmware_sim.counts import Counts
 from firmware_sim.publisher import Publisher
 from fleet.times import to_datetime
 from runtime.commands.simulate_fleet import SimulateOptions, SimulationError, SpeakingFleet
@@ -15,8 +16,8 @@ from runtime.commands.simulate_fleet import SimulateOptions, SimulationError, Sp
 _PROGRESS_S = 5.0
 
 
-@dataclass(slots=True)
-class SimulationReport:
+@dataclass(slots=True, kw_only=True)
+class SimulationReport(Counts):
     """What was sent, in readings where nothing else is said."""
 
     source: str
@@ -25,15 +26,6 @@ class SimulationReport:
     end: str
     #: How many readings the history holds, without the present that may follow it.
     readings: int = 0
-    published: int = 0
-    acknowledged: int = 0
-    confirmed: int = 0
-    unconfirmed: int = 0
-    duplicates_injected: int = 0
-    resent: int = 0
-    messages: int = 0
-    undelivered: int = 0
-    not_understood: int = 0
     #: Whether the whole history was sent.
     complete: bool = False
     seconds: float = 0.0

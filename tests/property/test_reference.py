@@ -159,7 +159,7 @@ def _under_range(minutes: list[float], flow: list[float]) -> list[int]:
     return out
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(HISTORIES)
 def test_spikes_rates_jumps_and_under_range_are_those_of_a_loop(histories):
     for columns, flags in _evaluate(histories):

@@ -134,7 +134,7 @@ def _same(found: HourRollups, expected: HourRollups) -> None:
             np.testing.assert_array_equal(one, other, err_msg=name)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(HISTORY, st.lists(st.integers(0, 40), max_size=6), st.lists(st.integers(0, 9)), st.sampled_from(ZONES))
 def test_any_cut_and_any_order_of_merging_neighbours_gives_the_rows_of_the_whole(
     history: list[dict], cuts: list[int], order: list[int], zone: ZoneInfo
@@ -149,7 +149,7 @@ def test_any_cut_and_any_order_of_merging_neighbours_gives_the_rows_of_the_whole
     _same(merge(HourRollups.concatenate(pieces), TABLE), whole)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(HISTORY, st.lists(st.integers(0, 40), max_size=6), st.sampled_from(ZONES))
 def test_days_of_merged_days_are_days_of_hours(history: list[dict], cuts: list[int], zone: ZoneInfo) -> None:
     """Hours into days into months: the middle step may be taken on pieces, or left out."""
@@ -162,7 +162,7 @@ def test_days_of_merged_days_are_days_of_hours(history: list[dict], cuts: list[i
     _same(coarser(days, zone, Granularity.MONTH, TABLE), months)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(HISTORY, st.randoms(use_true_random=False), st.sampled_from(ZONES))
 def test_order_of_arrival_and_doubles_make_no_difference(
     history: list[dict], random: Random, zone: ZoneInfo
@@ -175,7 +175,7 @@ def test_order_of_arrival_and_doubles_make_no_difference(
     )
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(HISTORY, st.sampled_from(ZONES), st.sampled_from(list(Granularity)))
 def test_volumes_add_up_to_what_the_register_moved(
     history: list[dict], zone: ZoneInfo, granularity: Granularity
@@ -194,7 +194,7 @@ def test_volumes_add_up_to_what_the_register_moved(
         assert turns == pytest.approx(round(turns), abs=1e-6)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(HISTORY, st.sampled_from(ZONES), st.sampled_from([Granularity.DAY, Granularity.MONTH]))
 def test_volumes_of_hours_add_up_to_those_of_days_and_months(
     history: list[dict], zone: ZoneInfo, granularity: Granularity

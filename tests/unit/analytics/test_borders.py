@@ -91,7 +91,7 @@ def test_a_register_step_is_not_exceeded_by_the_rounding_of_large_numbers():
 
 def test_a_register_rolls_over_from_its_last_tenth_to_its_first():
     n = np.full(6, 1.0)
-    rolling = Rolling(tolerance_m3=n * 300, fastest=n * 0, top_m3=n * 1000)
+    rolling = Rolling(tolerance_m3=n * 300, fastest=n * 0, at_qmax=n * 0, top_m3=n * 1000)
     before, value = np.array([900, 899.9, 950, 950, 990, 950]), np.array([50, 50, 100, 100.1, 10, 60.0])
     assert rolling.rolled_near(before, value, np.zeros(6, np.int64)).tolist() == [
         True,
@@ -100,6 +100,26 @@ def test_a_register_rolls_over_from_its_last_tenth_to_its_first():
         False,
         True,
         True,
+    ]
+
+
+def test_from_afar_a_register_rolls_over_by_less_than_half_and_no_faster_than_qmax():
+    n = np.full(4, 1.0)
+    rolling = Rolling(
+        tolerance_m3=n, fastest=n * 30, at_qmax=np.array([10, 10, 49.9, np.nan]), top_m3=n * 1000
+    )
+    before, value = n * 700, np.array([201, 201.1, 199, 201])
+    assert rolling.rolled_far(before, value, np.array([50, 50, 10, 50])).tolist() == [
+        False,
+        False,
+        True,
+        False,
+    ]
+    assert rolling.rolled_far(before, value - 2, np.array([50, 49, 10, 50])).tolist() == [
+        True,
+        False,
+        True,
+        False,
     ]
 
 

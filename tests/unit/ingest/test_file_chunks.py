@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -66,6 +66,7 @@ def _check_any_cut(path: Path, rows: int) -> None:
     assert not chunks or chunks[-1].share == 1.0
 
 
+@settings(max_examples=50)
 @given(
     ROWS,
     st.integers(1, 12),
@@ -83,6 +84,7 @@ def test_a_csv_is_the_same_in_chunks_of_any_size(
         _check_any_cut(path, size)
 
 
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 5), max_size=40), st.integers(1, 12), st.integers(1, 9))
 def test_a_parquet_is_the_same_in_chunks_of_any_size(kinds: list[int], size: int, group: int) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.formats import sparkplug_seen
@@ -101,6 +101,7 @@ def test_messages_without_any_time_may_repeat_their_bytes() -> None:
     assert flows(tell(decoder, data(1200, 1201))[0]) == [("M1", 1200.0)]
 
 
+@settings(max_examples=40)
 @given(stop=st.integers(0, 700), back=st.integers(0, 700), reborn=st.booleans())
 def test_wherever_delivery_stops_and_begins_again_all_is_read(stop: int, back: int, *, reborn: bool) -> None:
     decoder, later = running(), T + 10_000_000
