@@ -148,14 +148,15 @@ def _used(block: Block, seg: Segments, rows: Positions, changed: Mask) -> tuple[
     """
     moved = np.flatnonzero(block.once(Registers.of).moved | ~block.once(registered))
     moves, carried = np.searchsorted(moved, rows, side="right"), block.state["frozen_used"]
-    before, at_last, nothing = np.zeros((3, len(block.meters)), dtype=np.intp)
+    before, at_last = np.zeros((2, len(block.meters)), dtype=np.intp)
+    nothing = np.zeros(len(block.meters), dtype=np.bool_)
     before[block.seg.meters] = np.searchsorted(moved, block.seg.starts)
     at_last[block.seg.meters] = np.searchsorted(moved, block.seg.stops)
     at_change = seg.latest(moves, changed, before)
-    seen = seg.latest(changed, changed, nothing != 0)
+    seen = seg.latest(changed, changed, nothing)
     used: Mask = (moves > at_change) | (~seen & carried[seg.row])
     used_at_last = at_last > seg.closing(at_change, before)
-    used_at_last |= ~seg.closing(seen, nothing != 0) & carried
+    used_at_last |= ~seg.closing(seen, nothing) & carried
     return used, np.where(block.meters.prepaid, used_at_last, carried)
 
 
