@@ -43,7 +43,7 @@ CLOCK_CHECKS = frozenset({"battery_overdue", "oil_due_soon", "oil_overdue"})
 
 #: Readings that are worked on together: few enough to stay near the processor, enough that each
 #: check's some forty calls cost little.
-_BLOCK_READINGS = 131_072
+_BLOCK_READINGS = 262_144
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -33,7 +33,7 @@ class Runs:
         begins = np.ones(len(at), dtype=np.bool_)
         np.not_equal(at[1:], at[:-1] + 1, out=begins[1:])
         if len(at):
-            begins |= at == seg.starts[seg.segment_of(at)]
+            begins |= seg.first[at]
         return cls.at_heads(seg, at, np.flatnonzero(begins))
 
     @classmethod

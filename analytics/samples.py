@@ -37,6 +37,8 @@ class Samples:
     base: Flags
     #: Shape (n,): readings that report the quantity, dropout frames left out.
     usable: Mask = field(repr=False)
+    #: Whether each reading of the block is later than its meter's one before.
+    apart: bool
 
     @classmethod
     def of(cls, block: Block, values: Floats, reported: Mask | None = None) -> Self:
@@ -46,19 +48,21 @@ class Samples:
         if block.blanked:
             usable = usable & ~block.dropout
             base[block.dropout] = Flag.UNKNOWN
+        apart = block.once(_apart)
         if usable.all():
-            return cls(block.seg, slice(None), block.time_us, values, base, usable)
+            return cls(block.seg, slice(None), block.time_us, values, base, usable, apart)
         rows = np.flatnonzero(usable)
-        return cls(block.seg.take(rows), rows, block.time_us[usable], values[usable], base, usable)
+        return cls(block.seg.take(rows), rows, block.time_us[rows], values[rows], base, usable, apart)
 
     def later(self, carried_us: NDArray[np.int64]) -> Samples:
         """Leave out second samples of one time, for they cannot confirm the first.
 
         `carried_us` has shape (m,): the last sample of the run before.
         """
-        elapsed = self.seg.rises(self.time_us, carried_us)
-        if len(elapsed) == 0 or elapsed.min() > 0:
+        seg = self.seg
+        if self.apart and bool((self.time_us[seg.starts] > carried_us[seg.meters]).all()):
             return self
+        elapsed = seg.rises(self.time_us, carried_us)
         chosen = np.flatnonzero(elapsed > 0)
         rows = self.row_of(chosen)
         again = self.row_of(np.flatnonzero(elapsed <= 0))
@@ -66,7 +70,7 @@ class Samples:
         base[again] = Flag.UNKNOWN
         usable[again] = False
         seg = self.seg.take(chosen)
-        return Samples(seg, rows, self.time_us[chosen], self.value[chosen], base, usable)
+        return Samples(seg, rows, self.time_us[chosen], self.value[chosen], base, usable, apart=True)
 
     def row_of(self, at: Positions) -> Positions:
         """Find where some samples stand in the block."""
@@ -110,6 +114,12 @@ class Samples:
     def closing(self, values: Any, carried: Array) -> Array:
         """Give each meter the value, shape (k,), of its last sample."""
         return self.seg.closing(values, carried)
+
+
+def _apart(block: Block) -> bool:
+    later = block.time_us[1:] > block.time_us[:-1]
+    later[block.seg.starts[1:] - 1] = True
+    return bool(later.all())
 
 
 def missing_or_good(present: Mask) -> Flags:

@@ -17,6 +17,9 @@ Array = NDArray[Any]
 Mask = NDArray[np.bool_]
 Positions = NDArray[np.intp]
 
+#: Halving among the borders costs a position about as much as filling so many elements of a column.
+_MANY = 8
+
 
 @dataclass(frozen=True, eq=False)
 class Segments:
@@ -60,6 +63,11 @@ class Segments:
         return self.meters.repeat(self.counts)
 
     @cached_property
+    def rank(self) -> Positions:
+        """Each sample's segment, shape (n,)."""
+        return np.arange(len(self.starts)).repeat(self.counts)
+
+    @cached_property
     def first(self) -> Mask:
         """Whether the sample is its meter's first one."""
         return self.marks(self.starts)
@@ -77,11 +85,15 @@ class Segments:
 
     def segment_of(self, at: Positions) -> Positions:
         """Find the segment of each position."""
-        return self.borders.segment(at)
+        return self.rank[at] if self._many(at) else self.borders.segment(at)
 
     def meter_of(self, at: Positions) -> Positions:
         """Find the row of the meter of each position."""
-        return self.meters[self.segment_of(at)]
+        return self.row[at] if self._many(at) else self.meters[self.borders.segment(at)]
+
+    def _many(self, at: Positions) -> bool:
+        """Tell whether looking up a column pays, even if it is to be made first."""
+        return len(at) > self.n // _MANY
 
     def rank_of(self, meters: Positions) -> Positions:
         """Find the segments of rows of meters that have one."""

@@ -218,8 +218,10 @@ class _Runs:
 
 def _first_in(good: Positions, rank: Positions, stops: Positions) -> Positions:
     """Give the good sample of each rank, -1 where it lies beyond its segment."""
-    at = np.append(good, np.iinfo(np.intp).max)[rank]
-    return np.where(at < stops, at, -1)
+    if len(good) == 0:
+        return np.full(len(rank), -1)
+    at = good[np.minimum(rank, len(good) - 1)]
+    return np.where((rank < len(good)) & (at < stops), at, -1)
 
 
 def _closed_at_once(

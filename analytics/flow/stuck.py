@@ -163,7 +163,9 @@ def _register_at_start(block: Block, samples: Samples, runs: Runs) -> tuple[NDAr
 def _register_at(block: Block, rows: Positions) -> tuple[NDArray[np.int64], Floats]:
     """Give the last working register up to some readings of the block, with its time."""
     registers = block.once(Registers.of).volume.samples
-    known = np.arange(len(block)) if isinstance(registers.rows, slice) else registers.rows
+    if isinstance(registers.rows, slice):
+        return registers.time_us[rows], registers.value[rows]
+    known = registers.rows
     at = np.searchsorted(known, rows, side="right") - 1
     segment = block.seg.segment_of(rows)
     meter = block.seg.meters[segment]

@@ -113,7 +113,7 @@ def _anchors(block: Block, series: Series) -> _Anchors:
     window = time_us // seg.spread(window_us)
     # Every usable sample since the last anchor lies in that anchor's window.
     opened = np.where(np.isnan(state["anchor"]), np.int64(-(2**62)), state["anchor_us"] // window_us)
-    chosen = np.flatnonzero(seg.rises(window, opened))
+    chosen = np.flatnonzero(seg.rises(window, opened) != 0)
     seg = seg.take(chosen)
     at = chosen if at is None else at[chosen]
     time_us, volume_m3 = series.time_us[at], series.value[at]

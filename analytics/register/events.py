@@ -31,8 +31,10 @@ class Events:
 
     #: Positions among the register's samples, ascending.
     at: Positions
-    #: Positions of samples that have none before them, shape (f,).
+    #: Positions of samples that have none before them, shape (f,); of those that are not what the one
+    #: before was, the firsts among them.
     firsts: Positions
+    changes: Positions
     #: Fell, and not from a spike.
     fell: Mask
     leapt: Mask
@@ -107,13 +109,13 @@ def find_events(
     before_us = seg.previous_of(time_us, at, old["before_us"])
     before, this = seg.previous_of(value, at, old["before"]), value[at]
     tolerance, elapsed_us = limits.tolerance_m3, time_us[at] - before_us
+    changes = np.flatnonzero(rise != 0)
     # From near the top it rolled over; from afar the next sample tells, and nobody knows until then.
     fell = (this < before - tolerance) & ~limits.rolled_near(before, this, elapsed_us)
     rolled = fell & limits.rolled_far(before, this, elapsed_us)
     # A register that is shown late catches up with what flowed since it moved last.
-    stood_us = np.minimum(
-        time_us[at] - stood_since(seg, time_us, rise, at, old["stood_us"]), _STOOD_AT_MOST_US
-    )
+    stood_us = time_us[at] - stood_since(seg, time_us, changes, at, old["stood_us"])
+    stood_us = np.minimum(stood_us, _STOOD_AT_MOST_US)
     could_have = np.maximum(limits.fastest * elapsed_us, limits.doubtful * stood_us)
     leapt = this > before + tolerance + could_have
     peak = this > before + tolerance + limits.doubtful * elapsed_us
@@ -131,6 +133,7 @@ def find_events(
     return Events(
         at=at,
         firsts=firsts,
+        changes=changes,
         fell=fell,
         leapt=leapt,
         peak=peak,
@@ -146,12 +149,18 @@ def find_events(
 
 
 def stood_since(
-    seg: Segments, time_us: NDArray[np.int64], rise: Floats, at: Positions, carried_us: NDArray[np.int64]
+    seg: Segments,
+    time_us: NDArray[np.int64],
+    changes: Positions,
+    at: Positions,
+    carried_us: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """Tell of some samples since when the register stood at what it was right before each."""
-    changes = np.flatnonzero(rise)
-    segment = seg.segment_of(at)
-    last = np.append(-1, changes)[np.searchsorted(changes, at)]
+    """Tell of some samples since when the register stood at what it was right before each.
+
+    `changes` are the positions at which it is not what it was at the sample before.
+    """
+    segment, rank = seg.segment_of(at), np.searchsorted(changes, at)
+    last = np.where(rank > 0, changes[rank - 1], -1) if len(changes) else rank - 1
     here = last >= seg.starts[segment]
     return np.where(here, time_us[last], carried_us[seg.meters[segment]])
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from analytics.block import US_PER_DAY, US_PER_S, Block, Check, Verdict, tracked
 from analytics.register.reversal import Registers, registered
 from analytics.samples import flow
-from analytics.segments import Mask
+from analytics.segments import Mask, Positions
 from analytics.tracking import Tracker
 from fleet.flags import Flag
 from fleet.meter_table import Limit, each
@@ -47,16 +47,21 @@ def _uses(block: Block, present: Mask) -> Mask:
     """Mark signs of use, and each meter's first reading with a register where there was none before."""
     snapshots = block.once(flow)
     used = block.once(Registers.of).moved
-    used[snapshots.rows] |= snapshots.value > 0
-    seg = block.seg
-    new = np.flatnonzero(block.state["active_us"][seg.meters] == ABSENT)
+    used |= (block.readings.flow_m3h > 0) & snapshots.usable
+    new = np.flatnonzero(block.state["active_us"][block.seg.meters] == ABSENT)
     if len(new):
-        ends = np.append(np.flatnonzero(present), len(block))
-        at = ends[np.searchsorted(ends, seg.starts[new])]
-        used_at = np.append(np.flatnonzero(used), len(block))
-        first_use = used_at[np.searchsorted(used_at, seg.starts[new])]
-        used[at[(at < seg.stops[new]) & (at < first_use)]] = True
+        used[_first_registered(block, present, used, new)] = True
     return used
+
+
+def _first_registered(block: Block, present: Mask, used: Mask, new: Positions) -> Positions:
+    """Find the first reading with a register of some segments, where gas was not used before it."""
+    starts, stops = block.seg.starts[new], block.seg.stops[new]
+    if present[starts].all():
+        return starts
+    ends, used_at = (np.append(np.flatnonzero(mask), len(block)) for mask in (present, used))
+    at = ends[np.searchsorted(ends, starts)]
+    return at[(at < stops) & (at < used_at[np.searchsorted(used_at, starts)])]
 
 
 def _may_be_idle(block: Block, limit_us: Limit) -> bool:

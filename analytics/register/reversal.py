@@ -14,6 +14,7 @@ from analytics.segments import Mask
 from analytics.tracking import Decisions, Tracker
 from fleet.flags import Flag, worst
 from fleet.meter_table import Limit
+from fleet.readings import ABSENT
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,13 +95,24 @@ def check_registers(block: Block) -> Verdict:
     """
     registers = block.once(Registers.of)
     verdict = Verdict(state={**registers.volume.state, **registers.std_volume.state})
+    both = (("volume", registers.volume), ("std_volume", registers.std_volume))
+    uneventful = _uneventful(block, both)
     for finding in _FINDINGS:
-        said = [
-            _speak(block, verdict, finding, name, series)
-            for name, series in (("volume", registers.volume), ("std_volume", registers.std_volume))
-        ]
-        verdict.flags[finding.code] = worst(*said)
+        if uneventful is None:
+            said = [_speak(block, verdict, finding, name, series) for name, series in both]
+        verdict.flags[finding.code] = worst(*said) if uneventful is None else uneventful
     return verdict
+
+
+def _uneventful(block: Block, both: tuple[tuple[str, Series], ...]) -> Flags | None:
+    """Give the flags that all findings share where nothing happened and nothing is open, as mostly."""
+    if any(len(series.events.at) for _, series in both):
+        return None
+    open_ = (block.state[f"{finding.name}_{name}"]["started_us"] for finding in _FINDINGS for name, _ in both)
+    if any((started_us != ABSENT).any() for started_us in open_):
+        return None
+    plain = (series.samples.flags(series.plain[series.tailed.own], series.base) for _, series in both)
+    return worst(*plain)
 
 
 def _speak(block: Block, verdict: Verdict, finding: _Finding, name: str, series: Series) -> Flags:

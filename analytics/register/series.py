@@ -114,7 +114,7 @@ def analyse(block: Block, name: str, values: Floats, spoken: Mask | None, times_
         "tail": samples.closing(samples.value, old["tail"]),
         "before_us": seg.before_last(time_us, old["before_us"]),
         "before": seg.before_last(value, old["before"]),
-        "stood_us": _stood(seg, time_us, rise, old["stood_us"]),
+        "stood_us": _stood(seg, time_us, events.changes, old["stood_us"]),
         "after_spike": _after(seg, events.at[events.spike], old["after_spike"]),
         "after_low": _after(seg, events.at[events.low], old["after_low"]),
         "spoken": _spoken(samples, spoken, old["spoken"]),
@@ -160,12 +160,12 @@ def _movement(samples: Samples, suspicious: Positions, carried: Floats) -> tuple
 
 
 def _stood(
-    seg: Segments, time_us: NDArray[np.int64], rise: Floats, carried_us: NDArray[np.int64]
+    seg: Segments, time_us: NDArray[np.int64], changes: Positions, carried_us: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Give each meter since when its register stood at its last sample but one."""
     out = carried_us.copy()
     several = seg.counts > 1
-    out[seg.meters[several]] = stood_since(seg, time_us, rise, seg.stops[several] - 1, carried_us)
+    out[seg.meters[several]] = stood_since(seg, time_us, changes, seg.stops[several] - 1, carried_us)
     return out
 
 

@@ -110,9 +110,7 @@ class Standing:
 
 def _gas(block: Block, samples: Samples) -> Mask:
     """Mark snapshots above what a creeping zero may show."""
-    gas = samples.value > 0
-    at = np.flatnonzero(gas)
-    gas[at] = samples.value[at] > creep_m3h(block)[samples.seg.meter_of(at)]
+    gas: Mask = samples.value > samples.seg.spread(creep_m3h(block))
     return gas
 
 
