@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from analytics.block import Floats
 from analytics.segments import Mask
 from analytics.usage.grid import Grid
+from analytics.usage.trend import Trend
 from analytics.usage.verdict import DayFlags, Judged, flags, judge_days
-from analytics.usage.windows import count, deviation, first_day_of, median, past, theil_sen
+from analytics.usage.windows import count, deviation, first_day_of, median, past
 from fleet.meter_table import Limit, MeterTable
 
 CODE = "usage_shift"
@@ -24,13 +25,20 @@ _DAY_H = 24.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Weeks:
-    """The last week against those before; shapes (m,), (m, 7) and (m, weeks)."""
+class _Week:
+    """The last week against those before; shapes (m,), of days (m, 7). Ratios as logarithms."""
 
-    #: ln of volume over expectation: of the last week, of the weeks before, of the last week's days.
+    #: Volume over expectation.
     level: Floats
-    before: Floats
+    #: How far that is from what the weeks before lead one to expect; NaN where they are too few.
+    off: Floats
+    #: How far it may be.
+    spread: Floats
+    #: Each day over its expectation; NaN where it is idle or not known.
     days: Floats
+    #: How far a day of the weeks before is from its expectation.
+    scatter: Floats
+    #: Days that were compared.
     known: NDArray[np.intp]
 
 
@@ -40,12 +48,20 @@ def check_usage_shift(grid: Grid, judged: range) -> tuple[DayFlags, DayFlags]:
     Rule. A weekday's expectation is the median of its active values in the eight weeks before; a week
     is compared on the days that are known and active both times. With d the logarithm of the ratio,
     less that of the median week before, and less the weeks' trend (Theil-Sen) carried on to now,
-    whichever is nearer to 0: SUSPECT where |d| > ln `shift_ratio` and above `shift_deviations` robust
-    deviations of those weeks from their trend, and four days or more are half as far off by themselves;
-    FAIL where above ln `shift_fail_ratio` too. One wild day makes no shift. So slow
-    drift with the season is no shift. Nor is idleness: a day below `shift_idle_share` of its weekday
-    is left out, and a week with fewer than four active days is UNKNOWN. So are fewer than four weeks
-    of history. MISSING where the day's volume is not known. Looks back `LOOKBACK_DAYS`.
+    whichever is nearer to 0, a day is SUSPECT where
+
+    - |d| > ln `shift_ratio`, and above `shift_deviations` times what the next week may be off that
+      trend (`Trend.spread`),
+    - four days or more are half as far off by themselves: one wild day makes no shift,
+    - and the days since the first one beyond the ratio, four at least, lie apart from those before:
+      by more than `shift_deviations` roots of the sum of the squares of both scatters.
+
+    FAIL where above ln `shift_fail_ratio` too. So slow drift with the season is no shift. Nor is
+    a heating that follows the weather, whose days differ by a half anyhow: the scatters are not
+    divided by the number of days, for days of weather are no independent samples of it. Nor
+    is idleness: a day below `shift_idle_share` of its weekday is left out, and a week with fewer than
+    four active days is UNKNOWN. So are fewer than four weeks of history. MISSING where the day's volume
+    is not known. Looks back `LOOKBACK_DAYS`.
 
     By days of the week and not by its hours: whole days weigh hours by their volume, bear gaps, and
     slow reporters have them too.
@@ -58,7 +74,9 @@ def check_usage_shift(grid: Grid, judged: range) -> tuple[DayFlags, DayFlags]:
 
     Notes
     -----
-    The rule is our own; high/low checks of utilities compare averages of daily use likewise.
+    The rule is our own; high/low checks of utilities compare averages of daily use likewise. How far
+    two sets of days lie apart is the standardised difference of their means (Cohen, Statistical Power
+    Analysis for the Behavioral Sciences, 1988, 2.5.1), the scatter of those before taken by its median.
 
     """
     daily = grid.volume_m3 / grid.span_h * _DAY_H
@@ -68,21 +86,23 @@ def check_usage_shift(grid: Grid, judged: range) -> tuple[DayFlags, DayFlags]:
     return more, _one_way(grid, judged, daily, weeks, -1)
 
 
-def _one_way(grid: Grid, judged: range, daily: Floats, compared: dict[int, _Weeks], sign: int) -> DayFlags:
+def _one_way(grid: Grid, judged: range, daily: Floats, compared: dict[int, _Week], sign: int) -> DayFlags:
     limit = np.broadcast_to(grid.meters.limit(lambda p: p.shift_ratio), len(grid.meters))
+    deviations = grid.meters.limit(lambda p: p.shift_deviations)
 
     def judge(day: int) -> Judged:
         weeks = compared[day]
-        off, spread = _off(weeks)
-        deviations = grid.meters.limit(lambda p: p.shift_deviations) * spread
-        lasting = (2 * sign * weeks.days > np.log(limit)[:, None]).sum(axis=1) >= _LEAST_DAYS
+        off, days = sign * weeks.off, sign * weeks.days
+        beyond = days > np.log(limit)[:, None]
+        lasting = (2 * days > np.log(limit)[:, None]).sum(axis=1) >= _LEAST_DAYS
         flag = flags(
             missing=np.isnan(daily[:, day]),
             unknown=(weeks.known < _LEAST_DAYS) | np.isnan(off),
-            suspect=(sign * off > np.fmax(np.log(limit), deviations)) & lasting,
-            fail=sign * off > np.log(grid.meters.limit(lambda p: p.shift_fail_ratio)),
+            suspect=(off > np.fmax(np.log(limit), deviations * weeks.spread))
+            & lasting
+            & (_apart(days, beyond, weeks.scatter) > deviations),
+            fail=off > np.log(grid.meters.limit(lambda p: p.shift_fail_ratio)),
         )
-        beyond = sign * weeks.days > np.log(limit)[:, None]
         return Judged(flag, np.exp(weeks.level), limit**sign, first_day_of(beyond, day, 6))
 
     return judge_days(
@@ -96,21 +116,49 @@ def _one_way(grid: Grid, judged: range, daily: Floats, compared: dict[int, _Week
     )
 
 
-def _compare(grid: Grid, daily: Floats, day: int) -> _Weeks:
+def _compare(grid: Grid, daily: Floats, day: int) -> _Week:
     weeks = past(daily, grid.era, day, 0, LOOKBACK_DAYS - 1).reshape(-1, _WEEKS + 1, 7)
     before, now = weeks[:, :-1], weeks[:, -1]
-    active = np.where(before > 0, before, np.nan)
-    by_weekday = active.transpose(0, 2, 1)
-    expected = np.where(count(by_weekday) >= _LEAST_VALUES, median(by_weekday), np.nan)
+    by_weekday = np.where(before > 0, before, np.nan).transpose(0, 2, 1)
+    values = count(by_weekday)
+    expected = np.where(values >= _LEAST_VALUES, median(by_weekday), np.nan)
     least = _spread(grid.meters, grid.meters.limit(lambda p: p.shift_idle_share)) * expected
-    then = before > least[:, None, :]
-    days = now > least
+    then, days = before > least[:, None, :], now > least
     level, known = _ratio(now, expected, days)
     levels, enough = _ratio(before, expected[:, None, :], then)
     levels = np.where(enough >= _LEAST_DAYS, levels, np.nan)
-    with np.errstate(divide="ignore"):
-        each_day = np.where(days, np.log(now / expected), 0.0)
-    return _Weeks(level, levels, each_day, known)
+    trend = Trend.of(levels)
+    off = np.where(count(levels) >= _LEAST_WEEKS, trend.off(level), np.nan)
+    scatter = _scatter(_each(before, expected[:, None, :], then), values)
+    return _Week(level, off, trend.spread, _each(now, expected, days), scatter, known)
+
+
+def _each(volume: Floats, expected: Floats, days: Mask) -> Floats:
+    """Give ln of the volume of each day over its expectation, NaN where it does not count."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(days, np.log(volume / expected), np.nan)
+
+
+def _scatter(each: Floats, values: NDArray[np.intp]) -> Floats:
+    """Give the robust deviation of days, shape (m, weeks, 7), from what is usual on their weekday.
+
+    The usual was taken from `values` of them, shape (m, 7), and one of those tells nothing any more.
+    """
+    freedom = np.sqrt(values / np.maximum(values - 1, 1))
+    return deviation((each * freedom[:, None, :]).reshape(len(each), -1), np.zeros(len(each)))
+
+
+def _apart(days: Floats, beyond: Mask, scatter: Floats) -> Floats:
+    """Give by how many deviations the days since the first one beyond lie apart from those before.
+
+    0 with fewer than four of them.
+    """
+    since = np.where(np.logical_or.accumulate(beyond, axis=1), days, np.nan)
+    n = count(since)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.nansum(since, axis=1) / n
+        variance = np.nansum((since - mean[:, None]) ** 2, axis=1) / (n - 1)
+        return np.where(n >= _LEAST_DAYS, mean / np.sqrt(variance + scatter**2), 0.0)
 
 
 def _ratio(volume: Floats, expected: Floats, days: Mask) -> tuple[Floats, NDArray[np.intp]]:
@@ -120,21 +168,6 @@ def _ratio(volume: Floats, expected: Floats, days: Mask) -> tuple[Floats, NDArra
     wanted = np.where(days, expected, 0.0).sum(axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(known > 0, np.log(total / wanted), np.nan), np.asarray(known)
-
-
-def _off(weeks: _Weeks) -> tuple[Floats, Floats]:
-    """Give the distance from level and trend, the nearer of the two, and the weeks' own spread."""
-    number = np.arange(_WEEKS, dtype=np.float64)
-    enough = count(weeks.before) >= _LEAST_WEEKS
-    slope = theil_sen(number, weeks.before)
-    start = median(weeks.before - slope[:, None] * number)
-    from_trend = weeks.level - (start + slope * _WEEKS)
-    from_level = weeks.level - median(weeks.before)
-    same_side = np.sign(from_trend) == np.sign(from_level)
-    nearer = np.where(np.abs(from_trend) < np.abs(from_level), from_trend, from_level)
-    residual = weeks.before - (start[:, None] + slope[:, None] * number)
-    spread = deviation(residual, np.zeros(len(start)))
-    return np.where(enough, np.where(same_side, nearer, 0.0), np.nan), spread
 
 
 def _spread(meters: MeterTable, limit: Limit) -> Floats:

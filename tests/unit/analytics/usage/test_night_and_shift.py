@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
+from analytics.usage.trend import Trend
 from fleet.policy import Policy
 
 #: Open from 8 to 22; 1 m³/h at night.
@@ -95,3 +97,32 @@ def test_a_daily_reporter_has_weeks_but_no_nights(days_of) -> None:
     assert found.flags("usage_shift") == "u" * 31 + "g" * 7 + "SSSS"
     assert set(found.flags("night_flow")) == {"-"}
     assert set(found.flags("small_continuous_flow")) == {"u"}
+
+
+@pytest.mark.parametrize(("swing", "last"), [(1.1, "S"), (1.8, "g")])
+def test_a_customer_whose_days_differ_anyhow_has_to_change_by_more(days_of, swing: float, last: str) -> None:
+    # Days swing evenly around the same level, before and after it falls to three tenths: ln 0.3 is 1.2,
+    # ln 1.1 is 0.1, and ln 1.8 is 0.6 on either side.
+    days = [swing if at // 2 % 2 else 1 / swing for at in range(42)]
+    level = [1.0] * 35 + [0.3] * 7
+    hours = [hour * day * now for day, now in zip(days, level, strict=True) for hour in DAY]
+    assert days_of(hours).flags("usage_shift")[-1] == last
+
+
+def test_the_line_through_a_few_weeks_and_how_far_the_next_may_be_off_it() -> None:
+    # The slopes of its pairs are -1, 0, 1/3, 1, 1, 1: their median is 2/3. The line begins at 9 1/6, and
+    # the values are 1/6, 1/6, 1/2 and 7/6 off it: their median is 1/3.
+    trend = Trend.of(np.array([[9.0, 10.0, 11.0, 10.0]]))
+    assert (trend.level[0], trend.ahead[0]) == (10.0, pytest.approx(9 + 1 / 6 + 4 * 2 / 3))
+    # A line takes two of four values: twice that. The next week is 2.5 from their middle, 2.5² / 5 = 1.25.
+    assert trend.spread[0] == pytest.approx(1.4826 / 3 * 2 * math.sqrt(1 + 1 / 4 + 1.25))
+    assert trend.off(np.array([11.0])).tolist() == [0.0]
+
+
+@pytest.mark.parametrize("weeks", range(4, 9))
+def test_the_spread_of_a_few_weeks_of_noise_is_about_right(weeks: int) -> None:
+    noise = np.random.default_rng(1).standard_normal((4000, 8))
+    noise[:, : 8 - weeks] = np.nan
+    times = np.arange(8.0 - weeks, 8.0)
+    ahead = math.sqrt(1 + 1 / weeks + (8 - times.mean()) ** 2 / ((times - times.mean()) ** 2).sum())
+    assert 0.75 < np.median(Trend.of(noise).spread) / ahead < 1.0
