@@ -145,7 +145,8 @@ def _scatter(each: Floats, values: NDArray[np.intp]) -> Floats:
     The usual was taken from `values` of them, shape (m, 7), and one of those tells nothing any more.
     """
     freedom = np.sqrt(values / np.maximum(values - 1, 1))
-    return deviation((each * freedom[:, None, :]).reshape(len(each), -1), np.zeros(len(each)))
+    days = (each * freedom[:, None, :]).reshape(len(each), each.shape[1] * each.shape[2])
+    return deviation(days, np.zeros(len(each)))
 
 
 def _apart(days: Floats, beyond: Mask, scatter: Floats) -> Floats:
