@@ -25,11 +25,13 @@ def check_night_flow(grid: Grid, judged: range) -> DayFlags:
     """Flag days after a week of nights far above the meter's own nights before.
 
     Rule. A night's flow is the mean of the hours that begin from 01 to 03 local time. With M the
-    median of the 28 nights before the last seven, and S 1.4826 times their median distance from it, a
-    day is SUSPECT if the median of the last seven nights is above M + max(`night_flow_deviations` S,
+    median of the 28 nights before the last seven, and S the root of the sum of the squares of both
+    stretches' deviations, each 1.4826 times the median distance from its own median, a day is SUSPECT
+    if the median of the last seven nights is above M + max(`night_flow_deviations` S,
     `night_flow_share` M, `night_flow_share_of_qmax` Qmax, two register steps a night), and no more
     than `night_flow_seen_share` of the nights before were as high; FAIL at twice that excess. So a
-    customer that works some nights is not found at each of them.
+    customer that works some nights is not found at each of them, nor one whose heating begins to run
+    now and then at night, as the weather wants it.
     Both stretches hold whole weeks, so weekends do not count as a change. Looks back `LOOKBACK_DAYS`.
 
     UNKNOWN with fewer than 5 of the last nights, or 14 of those before; a night with fewer than 2
@@ -58,7 +60,9 @@ def check_night_flow(grid: Grid, judged: range) -> DayFlags:
         recent = past(night, grid.era, day, 0, _RECENT_DAYS - 1)
         before = past(night, grid.era, day, _RECENT_DAYS, LOOKBACK_DAYS - 1)
         now, usual = median(recent), median(before)
-        spread = meters.limit(lambda p: p.night_flow_deviations) * deviation(before, usual)
+        spread = meters.limit(lambda p: p.night_flow_deviations) * np.hypot(
+            deviation(before, usual), deviation(recent, now)
+        )
         as_high = (before >= now[:, None]).sum(axis=1)
         seen_before = as_high > meters.limit(lambda p: p.night_flow_seen_share) * count(before)
         excess = np.fmax(np.fmax(spread, meters.limit(lambda p: p.night_flow_share) * usual), least)

@@ -50,6 +50,14 @@ def test_more_than_one_night_in_ten_as_high_is_the_customers_way(days_of, as_hig
     assert days_of(history + DAY * 3 + NIGHTLY * 4).flags("night_flow")[-1] == last
 
 
+@pytest.mark.parametrize(("nights", "last"), [([2.0] * 7, "S"), ([1.0, 2.0, 4.0, 2.0, 3.0, 1.0, 2.0], "g")])
+def test_nights_that_differ_as_the_weather_does_are_not_far_above(days_of, nights: list, last: str) -> None:
+    # The median is 2 both times, and 1.5 is allowed; but the second are 1, 0, 2, 0, 1, 1, 0 from theirs,
+    # the median of which is 1, and 1 + 4 * 1.48 is more than 2.
+    hours = DAY * 28 + [hour for night in nights for hour in [night] * 8 + DAY[8:]]
+    assert days_of(hours).flags("night_flow")[-1] == last
+
+
 def test_a_week_of_three_times_the_use_is_a_shift(days_of) -> None:
     treble = [3 * hour for hour in DAY]
     found = days_of(DAY * 35 + treble * 7)
