@@ -84,6 +84,8 @@ class Policy:
     stalled_after_intervals: float = 3.0
     #: And only if so much flow would be shown that improbably by chance.
     stalled_chance: float = 1e-6
+    #: A register that is shown up to so much late is waited for, once that was proven.
+    stalled_late_at_most_s: int = 21600
     #: A register that has not moved for this long is idle or stuck.
     idle_after_s: int = 30 * 86400
     #: A decrease across a gap this long is more likely an exchanged meter than a reversal.

@@ -53,6 +53,7 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
             "under_range_for_s",
             "under_range_over_after_s",
             "stalled_for_s",
+            "stalled_late_at_most_s",
             "exchange_gap_s",
             "silent_after_intervals",
             "silent_after_at_least_s",

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from analytics.block import US_PER_H, US_PER_S, Block, Check, Flags, Floats, Verdict, tracked
 from analytics.flow.over_range import grade
+from analytics.register.lateness import Stands, stood_since_us
 from analytics.register.limits import Limits, Speeds
 from analytics.register.reversal import Registers
 from analytics.register.series import Series
@@ -49,10 +50,13 @@ def check_sustained(block: Block) -> Verdict:
     and the register neither fell nor leapt between them. The flag sits on the anchor that closes
     the window, the others are UNKNOWN; onset: the anchor that opens the first such window; end:
     the anchor that opens the first good one. Value: the mean, m³/h.
+
+    A register that is shown late moves by what flowed since it moved before: the time of the mean begins that
+    much earlier, as far as the register stood and it was proven to be late (`register.lateness`).
     """
     volume = block.once(Registers.of).volume
     anchors = _anchors(block, volume)
-    flag, mean = _judge(block, anchors)
+    flag, mean = _judge(block, volume, anchors)
     said = np.full(len(volume.value), Flag.UNKNOWN, dtype=np.uint8)
     said[anchors.at] = flag
     verdict = Verdict(flags={_CODE: volume.samples.flags(said[volume.tailed.own])})
@@ -66,6 +70,7 @@ def check_sustained(block: Block) -> Verdict:
     verdict.state |= {
         "anchor_us": anchors.seg.closing(anchors.time_us, block.state["anchor_us"]),
         "anchor": anchors.seg.closing(anchors.volume_m3, block.state["anchor"]),
+        "anchor_stood_us": _stood_us(block, volume, anchors),
         "anchor_broken": anchors.broken_since,
     }
     return verdict
@@ -78,7 +83,7 @@ def _revise(block: Block, verdict: Verdict, volume: Series, said: Flags) -> None
     block.revise(verdict, _CODE, "volume_tail", tailed.meters[doubted], said[tailed.tails[doubted]])
 
 
-def _judge(block: Block, anchors: _Anchors) -> tuple[NDArray[np.uint8], Floats]:
+def _judge(block: Block, series: Series, anchors: _Anchors) -> tuple[NDArray[np.uint8], Floats]:
     """Give each anchor its flag, and the mean flow of the window that it closes."""
     row = anchors.seg.row
     elapsed_us = np.asarray(anchors.time_us - anchors.before_us, dtype=np.int64)
@@ -88,6 +93,8 @@ def _judge(block: Block, anchors: _Anchors) -> tuple[NDArray[np.uint8], Floats]:
     judged = ~np.isnan(rise) & ~np.isnan(qmax) & ~anchors.broken & (rise >= -step)
     judged &= 2 * elapsed_us >= each(block.limit(_window_us), row)
     mean = np.where(judged, (rise - step) * US_PER_H, 0.0) / np.maximum(elapsed_us, 1)
+    fast = np.flatnonzero(mean > qmax)
+    mean[fast] *= elapsed_us[fast] / (elapsed_us[fast] + _late_us(block, series, anchors, fast))
     flag = np.where(judged, np.uint8(Flag.GOOD), np.uint8(Flag.UNKNOWN))
     # Without a judgement the mean is 0, which is above nothing.
     grade(flag, mean, qmax, each(block.limit(lambda p: p.overload_ratio), row))
@@ -128,6 +135,30 @@ def _anchors(block: Block, series: Series) -> _Anchors:
         broken,
         broken_since,
     )
+
+
+def _late_us(block: Block, series: Series, anchors: _Anchors, some: Positions) -> NDArray[np.int64]:
+    """Tell how long before the windows that some anchors close what their rise shows may have flowed.
+
+    As long as the register stood when the window began, and no longer than it was proven to be shown late.
+    """
+    seg, tails, at = anchors.seg, series.tailed.tails, anchors.at[some]
+    meters, first = seg.meter_of(some), seg.first[some]
+    stood_us = stood_since_us(series, anchors.at[some - 1], block.state["volume_stood_us"])
+    stood_us = np.where(first, block.state["anchor_stood_us"][meters], stood_us)
+    own = at - np.searchsorted(tails, at, side="right")
+    # Of a carried sample everything that was proven up to it is carried, too.
+    rows = np.where(np.isin(at, tails), -1, series.samples.row_of(np.maximum(own, 0)))
+    proven_us = block.once(Stands.of).lateness.up_to(block, rows, meters)
+    late_us: NDArray[np.int64] = np.minimum(anchors.before_us[some] - stood_us, proven_us)
+    return late_us
+
+
+def _stood_us(block: Block, series: Series, anchors: _Anchors) -> NDArray[np.int64]:
+    """Give each meter since when its register shows what it does at the last anchor."""
+    seg, state, stood_us = anchors.seg, block.state, block.state["anchor_stood_us"].copy()
+    stood_us[seg.meters] = stood_since_us(series, anchors.at[seg.stops - 1], state["volume_stood_us"])
+    return stood_us
 
 
 def _usable(series: Series) -> tuple[Segments, Positions | None]:
@@ -175,6 +206,6 @@ CHECK = Check(
     codes=(_CODE,),
     run=check_sustained,
     # The last anchor of the register mean; whether the register leapt or fell since.
-    carries=(("anchor_us", "i8"), ("anchor", "f8"), ("anchor_broken", "?")),
+    carries=(("anchor_us", "i8"), ("anchor", "f8"), ("anchor_stood_us", "i8"), ("anchor_broken", "?")),
     tracks=tracked(_CODE),
 )

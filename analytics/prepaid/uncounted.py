@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from analytics.block import US_PER_S, Block, Check, Floats, Tracked, Verdict
 from analytics.kernels.borders import members
+from analytics.register.lateness import TIMES_LATE, Stands
 from analytics.register.reversal import Registers, registered
 from analytics.samples import Samples
 from analytics.segments import Positions, Segments, lowest_so_far
@@ -30,7 +31,8 @@ def check_uncounted(block: Block) -> Verdict:
     not rise, and no gap is longer than the silence limit. Its first fall of the balance does not
     count: it may settle what was measured before. Nor does one that is more than ten times all others
     of the run together: that is a refund. It is a finding once what else was spent since that first
-    fall would have moved the register by `stalled_steps` steps, and that fall is `stalled_for_s` old.
+    fall would have moved the register by `stalled_steps` steps, and that fall is `stalled_for_s` old,
+    and twice as old as the register was ever shown late (`register.lateness`).
     Onset: that fall; value: what was paid for since without a refund, m³. A standing charge looks the same.
     """
     counted = block.meters.prepaid & (block.meters.price_per_m3 > 0)
@@ -180,9 +182,16 @@ def _stalled(
     starts[heads] = True
     spent = spending.spent_from[enough].repeat(counts) - spending.balance[at]
     spent = _without_refund(spent, -lowest_so_far(rise, starts), spending.first[enough].repeat(counts))
-    for_us = each(block.limit(lambda p: p.stalled_for_s * US_PER_S), meter)
+    for_us = _for_us(block, samples, begins).repeat(counts)
     stalled = (spent >= limit[meter]) & (samples.time_us[at] - since_us >= for_us)
     return at[stalled], (spent / block.meters.price_per_m3[meter])[stalled], since_us[stalled]
+
+
+def _for_us(block: Block, samples: Samples, begins: Positions) -> NDArray[np.int64]:
+    """Tell how long a register has to stand, by where its stretches begin."""
+    meters = samples.seg.meter_of(begins)
+    late_us = block.once(Stands.of).lateness.up_to(block, samples.row_of(begins), meters)
+    return np.maximum(each(block.limit(lambda p: p.stalled_for_s * US_PER_S), meters), TIMES_LATE * late_us)
 
 
 def _without_refund(spent: Floats, largest: Floats, first: Floats) -> Floats:

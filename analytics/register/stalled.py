@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 from analytics.block import US_PER_S, Block, Check, Floats, Verdict, tracked
 from analytics.kernels.borders import members
-from analytics.register.reversal import Registers, registered
+from analytics.register import lateness
+from analytics.register.lateness import TIMES_LATE, Stands
+from analytics.register.reversal import registered
 from analytics.register.standing import CM3_PER_M3, FIELDS, Standing, improbability
 from analytics.samples import Samples, flow
 from analytics.segments import Mask, Positions, lowest_so_far
@@ -33,24 +35,20 @@ def check_stalled(block: Block) -> Verdict:
       after the first (or after the sample at which the register moved last, if that shows gas);
     - together they would have moved the register by `stalled_steps` steps;
     - that many and that large ones are no chance: if less than a step had passed in short bursts, their
-      probability would be at most `stalled_chance` (`standing.improbability`).
+      probability would be at most `stalled_chance` (`standing.improbability`);
+    - the last of them is twice as long after the first as the register was ever shown late (`Lateness`).
 
     Onset: the first of them; value: what they would have added, m³, an estimate. A snapshot of 0 while
     the register moves is normal on an on/off burner and is nothing.
     """
-    state, disturbed = block.state, block.once(Registers.of).disturbed
-    present = block.once(registered) & block.once(flow).usable
-    samples = Samples.of(block, block.readings.flow_m3h, present | disturbed)
-    seg = samples.seg
-    breaks = disturbed[samples.rows].copy()
-    breaks[seg.late(samples.time_us, state["stalled_last_us"], block.silent_limit_us)] = True
-    at = np.flatnonzero(breaks)
-    standing = Standing.of(block, samples, at)
-    decisions = _decisions(block, samples, standing, at)
+    stands = block.once(Stands.of)
+    samples, present = stands.samples, block.once(registered) & block.once(flow).usable
+    decisions = _decisions(block, stands)
 
     flags, found = block.flags(present), np.flatnonzero(decisions.flag != Flag.GOOD)
     flags[samples.row_of(found)] = decisions.flag[found]
-    verdict = Verdict(flags={_CODE: flags}, state=standing.carried)
+    carried = {**stands.standing.carried, "stalled_lateness": stands.lateness.closing(block)}
+    verdict = Verdict(flags={_CODE: flags}, state=carried)
     made_of = ("stalled_steps", "register_step_m3")
     block.track(verdict, decisions, Tracker(code=_CODE), _limit_m3(block), limit_name=made_of)
     return verdict
@@ -61,18 +59,24 @@ def _limit_m3(block: Block) -> Floats:
     return limit
 
 
-def _for_us(block: Block) -> Floats:
-    """Work out how long gas must have been seen, shape (m,)."""
+def _for_us(block: Block, stands: Stands) -> Floats:
+    """Work out how long gas must have been seen in each run, shape (r,)."""
+    runs, broken = stands.standing.runs, stands.standing.broken
     intervals = block.limit(lambda p: p.stalled_after_intervals) * block.meters.interval_s
-    return np.fmax(intervals, block.limit(lambda p: p.stalled_for_s)) * US_PER_S
+    least_us = np.fmax(intervals, block.limit(lambda p: p.stalled_for_s)) * US_PER_S
+    rows = np.where(broken < 0, -1, stands.samples.row_of(broken))
+    late_us = stands.lateness.up_to(block, rows, runs.meters)
+    for_us: Floats = np.fmax(least_us[runs.meters], TIMES_LATE * late_us)
+    return for_us
 
 
-def _decisions(block: Block, samples: Samples, standing: Standing, breaks: Positions) -> Decisions:
+def _decisions(block: Block, stands: Stands) -> Decisions:
     """Flag all samples from each run's first proof to its end, and those of a finding that goes on."""
+    samples, standing = stands.samples, stands.standing
     flag = samples.good()
-    found, began_us = _proofs(block, samples, standing)
+    found, began_us = _proofs(block, stands)
     begins, stops = standing.runs.at[found], standing.stops[_run_of(standing, found)]
-    open_from, open_to = _going_on(block, samples, breaks)
+    open_from, open_to = _going_on(block, samples, stands.breaks)
     if len(begins) + len(open_from) == 0:
         return samples.decisions(flag, np.broadcast_to(np.nan, len(flag)))
     flag[members(begins, stops)] = Flag.SUSPECT
@@ -97,14 +101,15 @@ def _going_on(block: Block, samples: Samples, breaks: Positions) -> tuple[Positi
     return begins, np.minimum(ends, seg.stops[segments])
 
 
-def _proofs(block: Block, samples: Samples, standing: Standing) -> tuple[Positions, NDArray[np.int64]]:
+def _proofs(block: Block, stands: Stands) -> tuple[Positions, NDArray[np.int64]]:
     """Find the first proof of each run, among the samples that show gas, and since when that was seen.
 
     Only runs that end up with enough are looked at closely.
     """
-    runs, limit_m3, for_us = standing.runs, _limit_m3(block), _for_us(block)
+    samples, standing = stands.samples, stands.standing
+    runs, limit_m3, for_us = standing.runs, _limit_m3(block), _for_us(block, stands)
     last = runs.heads + runs.counts - 1
-    long = samples.time_us[runs.lasts] - standing.since_us >= for_us[runs.meters]
+    long = samples.time_us[runs.lasts] - standing.since_us >= for_us
     long &= standing.sums[last] >= limit_m3[runs.meters] * CM3_PER_M3
     long &= standing.seen[last] >= _SEEN_AT_LEAST
     if not long.any():
@@ -127,7 +132,7 @@ def _proven(block: Block, samples: Samples, standing: Standing, at: Positions, f
     added[heads] = np.maximum(added[heads], standing.most_before[run[heads]])
     most_m3 = -lowest_so_far(-added, heads) / CM3_PER_M3
     shown_m3 = standing.sums[at] / CM3_PER_M3
-    proven = samples.time_us[standing.runs.at[at]] - standing.since_us[run] >= for_us[meter]
+    proven = samples.time_us[standing.runs.at[at]] - standing.since_us[run] >= for_us[run]
     proven &= standing.seen[at] >= _SEEN_AT_LEAST
     proven &= shown_m3 >= _limit_m3(block)[meter]
     step_m3 = block.meters.register_step_m3[meter]
@@ -136,4 +141,4 @@ def _proven(block: Block, samples: Samples, standing: Standing, at: Positions, f
     return proven
 
 
-CHECK = Check(codes=(_CODE,), run=check_stalled, carries=FIELDS, tracks=tracked(_CODE))
+CHECK = Check(codes=(_CODE,), run=check_stalled, carries=(*FIELDS, *lateness.FIELDS), tracks=tracked(_CODE))

@@ -46,6 +46,8 @@ class Standing:
     runs: Runs
     #: Position before which each run ends: that of the next break, or its segment's end; shape (r,).
     stops: Positions
+    #: Position of the break before each run, -1 where it began in a block before; shape (r,).
+    broken: Positions
     #: Since when gas was seen, microseconds; the most that one snapshot before this block would have
     #: added, cm³; shape (r,).
     since_us: Counts
@@ -70,15 +72,15 @@ class Standing:
         begins[1:] = (rank[1:] != rank[:-1]) | (segment[1:] != segment[:-1])
         heads = np.flatnonzero(begins)
         runs, starts, rank = Runs.at_heads(seg, at, heads), seg.starts[segment[heads]], rank[heads]
-        # The break before each run; -1 where the run began in a block before.
         broken = np.append(-1, breaks)[rank]
         broken[broken < starts] = -1
         old = {name: np.where(broken < 0, state[name][runs.meters], 0) for name, _ in FIELDS}
-        added = _added_cm3(block, samples, at)
+        added = added_cm3(block, samples, at)
         total = np.cumsum(added)
         return cls(
             runs=runs,
             stops=np.minimum(np.append(breaks, seg.n)[rank], seg.stops[segment[heads]]),
+            broken=broken,
             since_us=_since(samples, runs, broken, gas, old["stalled_since_us"]),
             most_before=old["stalled_most_cm3"],
             added=added,
@@ -114,8 +116,8 @@ def _gas(block: Block, samples: Samples) -> Mask:
     return gas
 
 
-def _added_cm3(block: Block, samples: Samples, at: Positions) -> Counts:
-    """Work out what each of some snapshots would have added since the sample before; no more than Qmax."""
+def added_cm3(block: Block, samples: Samples, at: Positions) -> Counts:
+    """Work out what some snapshots would have added since the sample before each; no more than Qmax."""
     seg, time_us = samples.seg, samples.time_us
     elapsed_us = time_us[at] - seg.previous_of(time_us, at, block.state["stalled_last_us"])
     most = np.fmin(block.meters.qmax_m3h, _MOST_M3H)[seg.meter_of(at)]

@@ -185,6 +185,9 @@ def eventful_batch(moods: int) -> ReadingBatch:
     # Gas is measured between the balances.
     history += [paid | {"balance": 80}, usual | {"has": "both", "rise": 4, "balance": NAN}]
     history += [standing | {"balance": 80}] * 9
+    # A register that is shown late, once; it is waited for the next time.
+    late = standing | {"flow": 8}
+    history += [late] * 6 + [late | {"rise": 14}] + [late] * 8 + [late | {"rise": 16}]
     barred = standing | {"flow": 0, "valve": VALVES.index("closed"), "balance": 0}
     for has in ("volume", "std"):
         history += [standing | {"valve": VALVES.index("open"), "balance": 300}]

@@ -123,3 +123,50 @@ def test_the_bound_holds_for_bursts_met_by_chance(bursts):
 def test_what_is_no_surprise():
     none = improbability(*np.array([[0.0, 1, 2, 8], [1, 1, 2, 8], [4, 4, 1, 1], [1, 1, 2, 1]]))
     assert none.tolist() == pytest.approx([0, 0, 0, np.log(8)])
+
+
+def test_a_register_that_was_shown_late_is_waited_for_by_hand(judge):
+    case = judge(
+        #          stands until 360, catches up with 60 m³, and stands from there until 900
+        volume_m3=[100, *[100] * 5, 160, *[160] * 8, 250, *[250] * 2],
+        flow_m3h=[10] * 18,
+    )
+    # Found before it caught up; after 480 min the second stand is not yet twice as long as 360 min.
+    assert case.flags("register_stalled") == "ggggSS" + "g" * 12
+    assert case.episodes("register_stalled") == [(0, 360, 2, 50)]
+
+
+def test_a_register_that_dies_after_it_was_shown_late_is_found(judge):
+    volume = [100, *[100] * 5, 160, *[160] * 20]
+    case = judge(volume_m3=volume, flow_m3h=[10] * 27)
+    first, second = case.episodes("register_stalled")
+    assert first[1] == 6 * 60
+    assert second[1] is None
+
+
+@pytest.mark.parametrize("caught_up_with", [1, 25, 200])
+def test_what_is_not_caught_up_with_proves_no_late_display(judge, caught_up_with):
+    volume = [100, *[100] * 5, 100 + caught_up_with, *[100 + caught_up_with] * 8]
+    case = judge(volume_m3=volume, flow_m3h=[10] * 15)
+    assert len(case.episodes("register_stalled")) == 2
+
+
+def test_nothing_is_waited_for_beyond_what_the_policy_says(judge):
+    volume = [100, *[100] * 5, 160, *[160] * 8]
+    patient, strict = (
+        judge(volume_m3=volume, flow_m3h=[10] * 15, policy=Policy(stalled_late_at_most_s=late_s))
+        for late_s in (21600, 3600)
+    )
+    assert len(patient.episodes("register_stalled")) == 1
+    assert len(strict.episodes("register_stalled")) == 2
+
+
+def test_what_a_late_register_catches_up_with_flowed_since_it_moved(judge):
+    """At 14 of 16 m³/h a register that is shown every three hours seems to rise by 42 m³ in an hour."""
+    volume = [100 + 42 * (hour // 3) for hour in range(13)]
+    case = judge(volume_m3=volume, flow_m3h=[14] * 13, meter={"qmax": 16.0})
+    assert "flow_over_range_sustained" not in case.found
+    strict = judge(
+        volume_m3=volume, flow_m3h=[14] * 13, meter={"qmax": 16.0}, policy=Policy(stalled_late_at_most_s=0)
+    )
+    assert "flow_over_range_sustained" in strict.found
