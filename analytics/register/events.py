@@ -17,6 +17,7 @@ from analytics.block import US_PER_DAY, Block, Flags, Floats
 from analytics.register.limits import Limits, Speeds
 from analytics.segments import Mask, Positions, Segments
 from fleet.flags import Flag
+from fleet.readings import ABSENT
 
 State = Mapping[str, NDArray[Any]]
 #: What the cheap look lets pass is well below the limit, whatever rounding does.
@@ -31,10 +32,10 @@ class Events:
 
     #: Positions among the register's samples, ascending.
     at: Positions
-    #: Positions of samples that have none before them, shape (f,); of those that are not what the one
-    #: before was, the firsts among them.
+    #: Positions of samples that have none before them, shape (f,).
     firsts: Positions
-    changes: Positions
+    #: How the register stood before it moved.
+    stand: Stand
     #: Fell, and not from a spike.
     fell: Mask
     leapt: Mask
@@ -100,8 +101,8 @@ class Events:
 
 
 def find_events(
-    block: Block, seg: Segments, time_us: NDArray[np.int64], value: Floats, rise: Floats, speeds: Speeds,
-    old: State,
+    block: Block, seg: Segments, time_us: NDArray[np.int64], value: Floats, rise: Floats, gas: Mask,
+    speeds: Speeds, old: State,
 ) -> Events:  # fmt: skip
     """Find them among samples of shape (n,) with their rises; see `series.analyse` for the rules."""
     at, firsts = _candidates(block, seg, time_us, rise, speeds, old)
@@ -114,9 +115,9 @@ def find_events(
     fell = (this < before - tolerance) & ~limits.rolled_near(before, this, elapsed_us)
     rolled = fell & limits.rolled_far(before, this, elapsed_us)
     # A register that is shown late catches up with what flowed since it moved last.
-    stood_us = time_us[at] - stood_since(seg, time_us, changes, at, old["stood_us"])
-    stood_us = np.minimum(stood_us, _STOOD_AT_MOST_US)
-    could_have = np.maximum(limits.fastest * elapsed_us, limits.doubtful * stood_us)
+    stand = Stand(seg, time_us, changes, np.flatnonzero(gas), old)
+    flowed_us = np.minimum(stand.flowed_us(at), _STOOD_AT_MOST_US)
+    could_have = np.maximum(limits.fastest * elapsed_us, limits.doubtful * flowed_us)
     leapt = this > before + tolerance + could_have
     peak = this > before + tolerance + limits.doubtful * elapsed_us
     after = seg.next_of(value, at, np.nan)
@@ -133,7 +134,7 @@ def find_events(
     return Events(
         at=at,
         firsts=firsts,
-        changes=changes,
+        stand=stand,
         fell=fell,
         leapt=leapt,
         peak=peak,
@@ -148,21 +149,42 @@ def find_events(
     )
 
 
-def stood_since(
-    seg: Segments,
-    time_us: NDArray[np.int64],
-    changes: Positions,
-    at: Positions,
-    carried_us: NDArray[np.int64],
-) -> NDArray[np.int64]:
-    """Tell of some samples since when the register stood at what it was right before each.
+@dataclass(frozen=True, slots=True, eq=False)
+class Stand:
+    """Where a register's samples are not what they were before, and where gas may have flowed."""
 
-    `changes` are the positions at which it is not what it was at the sample before.
-    """
-    segment, rank = seg.segment_of(at), np.searchsorted(changes, at)
-    last = np.where(rank > 0, changes[rank - 1], -1) if len(changes) else rank - 1
-    here = last >= seg.starts[segment]
-    return np.where(here, time_us[last], carried_us[seg.meters[segment]])
+    seg: Segments
+    time_us: NDArray[np.int64]
+    #: Positions of samples that differ from the one before, and of those that do not tell of rest.
+    changes: Positions
+    gas: Positions
+    old: State
+
+    def since_us(self, at: Positions) -> NDArray[np.int64]:
+        """Tell of some samples since when the register stood at what it was right before each."""
+        last, here = self._last_change(at)
+        return np.where(here, self.time_us[last], self.old["stood_us"][self.seg.meter_of(at)])
+
+    def flowed_us(self, at: Positions) -> NDArray[np.int64]:
+        """Tell for how long gas may have flowed while the register stood before some samples; 0: not."""
+        since_us = self.gas_since_us(at)
+        return np.where(since_us == ABSENT, 0, self.time_us[at] - since_us)
+
+    def gas_since_us(self, at: Positions) -> NDArray[np.int64]:
+        """Tell since when gas may have flowed while the register stood before some samples; ABSENT: not."""
+        last, here = self._last_change(at)
+        begins = np.where(here, last + 1, self.seg.starts[self.seg.segment_of(at)])
+        first = np.append(self.gas, self.seg.n)[np.searchsorted(self.gas, begins)]
+        first = np.where(first < at, first, at)
+        since_us = self.seg.previous_of(self.time_us, first, self.old["before_us"])
+        since_us = np.where(first < at, since_us, ABSENT)
+        carried_us = np.where(here, ABSENT, self.old["gas_us"][self.seg.meter_of(at)])
+        return np.where(carried_us == ABSENT, since_us, carried_us)
+
+    def _last_change(self, at: Positions) -> tuple[Positions, Mask]:
+        rank = np.searchsorted(self.changes, at)
+        last = np.where(rank > 0, self.changes[rank - 1], -1) if len(self.changes) else rank - 1
+        return last, last >= self.seg.starts[self.seg.segment_of(at)]
 
 
 def _candidates(

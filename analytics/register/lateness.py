@@ -143,7 +143,7 @@ def _rise_at(series: Series, rows: Positions) -> Floats:
 
 def stood_since_us(series: Series, at: Positions, carried_us: NDArray[np.int64]) -> NDArray[np.int64]:
     """Tell since when a register shows what it does at some of its samples; ABSENT where nobody knows."""
-    seg, changes = series.tailed.seg, series.events.changes
+    seg, changes = series.tailed.seg, series.events.stand.changes
     rank = np.searchsorted(changes, at, side="right")
     last = np.where(rank > 0, changes[rank - 1], -1) if len(changes) else rank - 1
     here = last >= seg.starts[seg.segment_of(at)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.block import Block, Flags, Floats
-from analytics.register.events import Events, find_events, stood_since
+from analytics.register.events import Events, find_events
 from analytics.register.limits import Speeds
-from analytics.samples import Samples
+from analytics.samples import Samples, creep_m3h
 from analytics.segments import Mask, Positions, Segments, Tailed
 from fleet.flags import Flag
 from fleet.meter_table import Limit
@@ -26,6 +27,9 @@ FIELDS = (
     ("before", "f8"),
     # Since when the register stood at that one.
     ("stood_us", "i8"),
+    # Since when gas may have flowed during that, and whether the last sample's snapshot may show some.
+    ("gas_us", "i8"),
+    ("tail_gas", "?"),
     # Whether the sample before the last was a spike, or misread low, and whether the last is spoken of.
     ("after_spike", "?"),
     ("after_low", "?"),
@@ -71,7 +75,8 @@ def analyse(block: Block, name: str, values: Floats, spoken: Mask | None, times_
 
     - *fell*: v < p - tolerance, and it is no roll-over;
     - *leapt*: v above p by more than `times_qmax` times Qmax can deliver in the time between, and by more
-      than `overload_ratio` times Qmax can since the register moved last, or in a day if that is longer;
+      than `overload_ratio` times Qmax can since snapshots do not show rest after the register moved last,
+      or in a day if that is longer;
     - *peak*: v above p by more than `overload_ratio` times Qmax can deliver;
     - *spike*: a peak, and n is back between p and what could have flowed since p;
     - *misread low*: fell, not from a spike, and n is not below p;
@@ -102,7 +107,9 @@ def analyse(block: Block, name: str, values: Floats, spoken: Mask | None, times_
     value = tailed.join(samples.value, old["tail"])
     time_us = tailed.join(samples.time_us, old["tail_us"])
     rise = seg.rises(value, old["before"])
-    events = find_events(block, seg, time_us, value, rise, Speeds.of(block.meters, times_qmax), old)
+    showing = ~(block.readings.flow_m3h[samples.rows] <= samples.seg.spread(creep_m3h(block)))
+    gas = tailed.join(showing, old["tail_gas"])
+    events = find_events(block, seg, time_us, value, rise, gas, Speeds.of(block.meters, times_qmax), old)
     # Another meter's register is as steady as that of the one before.
     suspicious = tailed.own_of(events.at[events.disturbing & ~events.exchange])
     moved, steady = _movement(samples, suspicious, old["steady"])
@@ -114,7 +121,9 @@ def analyse(block: Block, name: str, values: Floats, spoken: Mask | None, times_
         "tail": samples.closing(samples.value, old["tail"]),
         "before_us": seg.before_last(time_us, old["before_us"]),
         "before": seg.before_last(value, old["before"]),
-        "stood_us": _stood(seg, time_us, events.changes, old["stood_us"]),
+        "stood_us": _of_last(seg, events.stand.since_us, old["stood_us"]),
+        "gas_us": _of_last(seg, events.stand.gas_since_us, old["gas_us"]),
+        "tail_gas": samples.closing(showing, old["tail_gas"]),
         "after_spike": _after(seg, events.at[events.spike], old["after_spike"]),
         "after_low": _after(seg, events.at[events.low], old["after_low"]),
         "spoken": _spoken(samples, spoken, old["spoken"]),
@@ -159,13 +168,13 @@ def _movement(samples: Samples, suspicious: Positions, carried: Floats) -> tuple
     return out, steady
 
 
-def _stood(
-    seg: Segments, time_us: NDArray[np.int64], changes: Positions, carried_us: NDArray[np.int64]
+def _of_last(
+    seg: Segments, look: Callable[[Positions], NDArray[np.int64]], carried: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Give each meter since when its register stood at its last sample but one."""
-    out = carried_us.copy()
+    """Give each meter what `look` says of its last sample; with one sample, what was carried before."""
+    out = carried.copy()
     several = seg.counts > 1
-    out[seg.meters[several]] = stood_since(seg, time_us, changes, seg.stops[several] - 1, carried_us)
+    out[seg.meters[several]] = look(seg.stops[several] - 1)
     return out
 
 

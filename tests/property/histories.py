@@ -185,9 +185,10 @@ def eventful_batch(moods: int) -> ReadingBatch:
     # Gas is measured between the balances.
     history += [paid | {"balance": 80}, usual | {"has": "both", "rise": 4, "balance": NAN}]
     history += [standing | {"balance": 80}] * 9
-    # A register that is shown late, once; it is waited for the next time.
+    # A register that is shown late, the longer the more it catches up with.
     late = standing | {"flow": 8}
-    history += [late] * 6 + [late | {"rise": 14}] + [late] * 8 + [late | {"rise": 16}]
+    for stands, rise in ((6, 14), (8, 34), (11, 46)):
+        history += [late] * stands + [late | {"rise": rise}]
     barred = standing | {"flow": 0, "valve": VALVES.index("closed"), "balance": 0}
     for has in ("volume", "std"):
         history += [standing | {"valve": VALVES.index("open"), "balance": 300}]

@@ -125,3 +125,14 @@ def test_the_day_of_installation_is_the_companys_own(judge, zone, found):
         volume_m3=[5000, 5001, 3, 4],
     )
     assert case.found == {found}
+
+
+def test_a_register_that_rested_does_not_catch_up_by_hand(judge):
+    """After six hours at rest 140 m³ come in an hour, at a meter of 10 m³/h of which 100 are implausible."""
+    volume, at_rest = [100, 104, *[104] * 5, 244, 245], [4, 4, 0, 0, 0, 0, 0, 4, 1]
+    case = judge(volume_m3=volume, flow_m3h=at_rest, meter={"qmax": 10.0})
+    assert case.flags("register_jump") == "ugggggg" + "Fg"
+    # Snapshots that show gas all the while, or no snapshots, say that it may only have been shown late.
+    for shows in (8.0, float("nan")):
+        late = judge(volume_m3=[100, 104, *[104] * 17, 244, 245], flow_m3h=[shows] * 21, meter={"qmax": 10.0})
+        assert "register_jump" not in late.found
