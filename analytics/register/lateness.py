@@ -66,8 +66,9 @@ class Lateness:
 
     A telemetry unit may take a register over more rarely than it reports. Then it stands while gas flows,
     and moves by what flowed meanwhile. So a stand is proven to be late display if it showed gas for no
-    longer than `stalled_late_at_most_s`, and the working register then moved by what the snapshots add up
-    to, within a factor of 2 and a register step. A dead register never catches up.
+    longer than `stalled_late_at_most_s` and `stalled_steps` register steps or more, and the working register
+    then moved by what the snapshots add up to, within a factor of 2 and a step. A dead register never
+    catches up.
     """
 
     #: Rows of the block at which it was proven, ascending, and the longest until then; shape (p,).
@@ -84,7 +85,8 @@ class Lateness:
         shown_cm3[shows] += added_cm3(block, samples, ends[shows])
         shown_m3, moved_m3 = shown_cm3 / CM3_PER_M3, _rise_at(block.once(Registers.of).volume, rows)
         step_m3 = block.meters.register_step_m3[meter]
-        proven = (moved_m3 >= shown_m3 / _WITHIN) & (moved_m3 <= shown_m3 * _WITHIN + step_m3)
+        proven = shown_m3 >= each(block.limit(lambda p: p.stalled_steps), meter) * step_m3
+        proven &= (moved_m3 >= shown_m3 / _WITHIN) & (moved_m3 <= shown_m3 * _WITHIN + step_m3)
         proven &= ~np.isin(ends, late)
         proven &= late_us <= each(block.limit(lambda p: p.stalled_late_at_most_s * US_PER_S), meter)
         rows, late_us, meter = rows[proven], late_us[proven], meter[proven]
