@@ -80,9 +80,8 @@ def test_a_register_that_never_moved_is_idle_or_stuck_and_nothing_more_certain(f
 
 
 def test_a_slow_reporter_with_only_its_standard_register_is_healthy(find) -> None:
-    found = find("city_gas_meters", "1811039610250374_daily")
-    # One finding, that pages nobody: its use ran out over a week, before it stood still for two.
-    assert [(f["check"], f["severity"], f["readings"]) for f in found] == [("usage_shift", "minor", "1")]
+    # Its use ran out over a week, before it stood still for two: as little a shift as a boiler's in spring.
+    assert find("city_gas_meters", "1811039610250374_daily") == []
 
 
 @pytest.mark.parametrize("customer", ["customer_1", "customer_2", "customer_3", "customer_9"])
