@@ -41,8 +41,8 @@ __all__ = [
 CLOCK_CHECKS = frozenset({"battery_overdue", "oil_due_soon", "oil_overdue"})
 
 
-#: Readings that are worked on together: few enough to stay near the processor, enough that each
-#: check's some forty calls cost little.
+#: Readings that are worked on together: few enough that a block's columns stay near the processor, enough
+#: that the thousand calls of all checks cost little beside them.
 _BLOCK_READINGS = 262_144
 
 

@@ -152,8 +152,10 @@ class Policy:
     #: A week is this many times, or one part in so many, of what the weeks before lead one to expect ...
     shift_ratio: float = 2.0
     shift_fail_ratio: float = 4.0
-    #: ... and further from it than this many deviations of those weeks, and its days from those before.
+    #: ... and further from it than this many deviations of those weeks ...
     shift_deviations: float = 4.0
+    #: ... and its days lie apart from those before by this many deviations of both.
+    shift_day_deviations: float = 3.0
     #: A day with less than this share of its weekday's volume is idle, and no shift.
     shift_idle_share: float = 0.05
     #: A meter that never goes above this share of Qmax, and measures no more than the second share

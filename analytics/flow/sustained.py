@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from analytics.block import US_PER_H, US_PER_S, Block, Check, Flags, Floats, Verdict, tracked
 from analytics.flow.over_range import grade
-from analytics.register.lateness import Stands, stood_since_us
+from analytics.register.lateness import Stands
 from analytics.register.limits import Limits, Speeds
 from analytics.register.reversal import Registers
 from analytics.register.series import Series
@@ -144,7 +144,7 @@ def _late_us(block: Block, series: Series, anchors: _Anchors, some: Positions) -
     """
     seg, tails, at = anchors.seg, series.tailed.tails, anchors.at[some]
     meters, first = seg.meter_of(some), seg.first[some]
-    stood_us = stood_since_us(series, anchors.at[some - 1], block.state["volume_stood_us"])
+    stood_us = series.events.stand.shown_since_us(anchors.at[some - 1])
     stood_us = np.where(first, block.state["anchor_stood_us"][meters], stood_us)
     own = at - np.searchsorted(tails, at, side="right")
     # Of a carried sample everything that was proven up to it is carried, too.
@@ -156,8 +156,8 @@ def _late_us(block: Block, series: Series, anchors: _Anchors, some: Positions) -
 
 def _stood_us(block: Block, series: Series, anchors: _Anchors) -> NDArray[np.int64]:
     """Give each meter since when its register shows what it does at the last anchor."""
-    seg, state, stood_us = anchors.seg, block.state, block.state["anchor_stood_us"].copy()
-    stood_us[seg.meters] = stood_since_us(series, anchors.at[seg.stops - 1], state["volume_stood_us"])
+    seg, stood_us = anchors.seg, block.state["anchor_stood_us"].copy()
+    stood_us[seg.meters] = series.events.stand.shown_since_us(anchors.at[seg.stops - 1])
     return stood_us
 
 
@@ -205,7 +205,8 @@ def _decided(series: Series) -> Mask:
 CHECK = Check(
     codes=(_CODE,),
     run=check_sustained,
-    # The last anchor of the register mean; whether the register leapt or fell since.
+    # The last anchor of the register mean, since when the register stood there, and whether it leapt or
+    # fell since.
     carries=(("anchor_us", "i8"), ("anchor", "f8"), ("anchor_stood_us", "i8"), ("anchor_broken", "?")),
     tracks=tracked(_CODE),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,7 +155,7 @@ class Stand:
 
     seg: Segments
     time_us: NDArray[np.int64]
-    #: Positions of samples that differ from the one before, and of those that do not tell of rest.
+    #: Positions of samples that differ from the one before, and of those whose snapshot does not say rest.
     changes: Positions
     gas: Positions
     old: State
@@ -164,6 +164,12 @@ class Stand:
         """Tell of some samples since when the register stood at what it was right before each."""
         last, here = self._last_change(at)
         return np.where(here, self.time_us[last], self.old["stood_us"][self.seg.meter_of(at)])
+
+    def shown_since_us(self, at: Positions) -> NDArray[np.int64]:
+        """Tell since when the register stood at what some samples show; a first one's is its own time."""
+        last, here = self._last_change(at, side="right")
+        since_us = np.where(here, self.time_us[last], self.old["stood_us"][self.seg.meter_of(at)])
+        return np.where(since_us == ABSENT, self.time_us[at], since_us)
 
     def flowed_us(self, at: Positions) -> NDArray[np.int64]:
         """Tell for how long gas may have flowed while the register stood before some samples; 0: not."""
@@ -181,8 +187,9 @@ class Stand:
         carried_us = np.where(here, ABSENT, self.old["gas_us"][self.seg.meter_of(at)])
         return np.where(carried_us == ABSENT, since_us, carried_us)
 
-    def _last_change(self, at: Positions) -> tuple[Positions, Mask]:
-        rank = np.searchsorted(self.changes, at)
+    def _last_change(self, at: Positions, side: Literal["left", "right"] = "left") -> tuple[Positions, Mask]:
+        """Find the last change before some samples, or up to them, and whether this block has it."""
+        rank = np.searchsorted(self.changes, at, side=side)
         last = np.where(rank > 0, self.changes[rank - 1], -1) if len(self.changes) else rank - 1
         return last, last >= self.seg.starts[self.seg.segment_of(at)]
 

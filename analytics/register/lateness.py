@@ -15,7 +15,6 @@ from analytics.register.standing import CM3_PER_M3, Counts, Standing, added_cm3
 from analytics.samples import Samples, creep_m3h, flow
 from analytics.segments import Positions, lowest_so_far
 from fleet.meter_table import each
-from fleet.readings import ABSENT
 
 #: Carried: the longest that was proven, microseconds.
 FIELDS = (("stalled_lateness", "i8"),)
@@ -141,13 +140,3 @@ def _rise_at(series: Series, rows: Positions) -> Floats:
     at = np.searchsorted(samples.rows, rows)
     there = np.append(samples.rows, -1)[at] == rows
     return np.where(there, np.append(rise, np.nan)[at], np.nan)
-
-
-def stood_since_us(series: Series, at: Positions, carried_us: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Tell since when a register shows what it does at some of its samples; ABSENT where nobody knows."""
-    seg, changes = series.tailed.seg, series.events.stand.changes
-    rank = np.searchsorted(changes, at, side="right")
-    last = np.where(rank > 0, changes[rank - 1], -1) if len(changes) else rank - 1
-    here = last >= seg.starts[seg.segment_of(at)]
-    since_us = np.where(here, series.time_us[last], carried_us[seg.meter_of(at)])
-    return np.asarray(np.where(since_us == ABSENT, series.time_us[at], since_us))

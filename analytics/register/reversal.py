@@ -97,10 +97,12 @@ def check_registers(block: Block) -> Verdict:
     verdict = Verdict(state={**registers.volume.state, **registers.std_volume.state})
     both = (("volume", registers.volume), ("std_volume", registers.std_volume))
     uneventful = _uneventful(block, both)
+    if uneventful is not None:
+        verdict.flags = {finding.code: uneventful for finding in _FINDINGS}
+        return verdict
     for finding in _FINDINGS:
-        if uneventful is None:
-            said = [_speak(block, verdict, finding, name, series) for name, series in both]
-        verdict.flags[finding.code] = worst(*said) if uneventful is None else uneventful
+        said = [_speak(block, verdict, finding, name, series) for name, series in both]
+        verdict.flags[finding.code] = worst(*said)
     return verdict
 
 

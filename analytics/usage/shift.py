@@ -54,7 +54,7 @@ def check_usage_shift(grid: Grid, judged: range) -> tuple[DayFlags, DayFlags]:
       trend (`Trend.spread`),
     - four days or more are half as far off by themselves: one wild day makes no shift,
     - and the days since the first one beyond the ratio, four at least, lie apart from those before:
-      by more than `shift_deviations` roots of the sum of the squares of both scatters.
+      by more than `shift_day_deviations` roots of the sum of the squares of both scatters.
 
     FAIL where above ln `shift_fail_ratio` too. So slow drift with the season is no shift. Nor is
     a heating that follows the weather, whose days differ by a half anyhow: the scatters are not
@@ -89,6 +89,7 @@ def check_usage_shift(grid: Grid, judged: range) -> tuple[DayFlags, DayFlags]:
 def _one_way(grid: Grid, judged: range, daily: Floats, compared: dict[int, _Week], sign: int) -> DayFlags:
     limit = np.broadcast_to(grid.meters.limit(lambda p: p.shift_ratio), len(grid.meters))
     deviations = grid.meters.limit(lambda p: p.shift_deviations)
+    day_deviations = grid.meters.limit(lambda p: p.shift_day_deviations)
 
     def judge(day: int) -> Judged:
         weeks = compared[day]
@@ -100,7 +101,7 @@ def _one_way(grid: Grid, judged: range, daily: Floats, compared: dict[int, _Week
             unknown=(weeks.known < _LEAST_DAYS) | np.isnan(off),
             suspect=(off > np.fmax(np.log(limit), deviations * weeks.spread))
             & lasting
-            & (_apart(days, beyond, weeks.scatter) > deviations),
+            & (_apart(days, beyond, weeks.scatter) > day_deviations),
             fail=off > np.log(grid.meters.limit(lambda p: p.shift_fail_ratio)),
         )
         return Judged(flag, np.exp(weeks.level), limit**sign, first_day_of(beyond, day, 6))

@@ -134,3 +134,12 @@ def test_the_spread_of_a_few_weeks_of_noise_is_about_right(weeks: int) -> None:
     times = np.arange(8.0 - weeks, 8.0)
     ahead = math.sqrt(1 + 1 / weeks + (8 - times.mean()) ** 2 / ((times - times.mean()) ** 2).sum())
     assert 0.75 < np.median(Trend.of(noise).spread) / ahead < 1.0
+
+
+def test_a_new_customer_whose_days_scatter_and_who_uses_thrice_as_much_has_shifted(days_of) -> None:
+    # Nine weeks are all there is. Days swing by 15 %: ln 2.8 is 1.03, and the scatters of 0.22 before and 0.15
+    # since make 0.27 together, so the week lies 3.9 of them apart.
+    swing = [1.15 if at // 2 % 2 else 1 / 1.15 for at in range(63)]
+    level = [1.0] * 56 + [2.8] * 7
+    hours = [hour * day * now for day, now in zip(swing, level, strict=True) for hour in DAY]
+    assert days_of(hours).flags("usage_shift")[-1] == "S"
